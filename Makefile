@@ -1,0 +1,54 @@
+# Every target makes what it needs: a virtual environment in .venv, filled from hash-locked requirements.
+# PYTHON names the interpreter to make it with (3.11, 3.12 or 3.13).
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+FOR ?= 90s
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint typecheck bench lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/made:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else \
+	  f"Outrider needs Python 3.11, 3.12 or 3.13; {sys.executable} is {v[0]}.{v[1]}. Name another: make PYTHON=python3.13 ...")'
+	@echo "making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/run: $(VENV)/made requirements/run.txt pyproject.toml
+	@echo "installing what the product needs (requirements/run.txt)"
+	@$(PIP) install --require-hashes -r requirements/run.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/run requirements/dev.txt
+	@echo "installing what the tests need (requirements/dev.txt)"
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+demo: $(VENV)/run ## a network, a collector and three agents on this machine; FOR=90s says how long
+	@$(BIN)/outrider demo --for $(FOR)
+
+test: lint typecheck ## lint, types, then every test that needs no system package
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/dev ## ruff: style and the project's bans
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+typecheck: $(VENV)/dev ## mypy --strict
+	@$(BIN)/mypy
+
+bench: $(VENV)/dev ## measure: footprint of the agent, the X12 codec, ingest, a statement
+	@$(BIN)/python -m bench
+
+lock: $(VENV)/dev ## make requirements/*.txt anew from pyproject.toml, with hashes and without addresses
+	@$(BIN)/python requirements/lock.py
+
+clean: ## remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

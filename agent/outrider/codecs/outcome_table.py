@@ -1,0 +1,52 @@
+"""The outcome table that ships: which code at which place means what, and so whose fault it is.
+
+Rows are tried from the top. A configuration's own rows are put before these (agent key `outcomes`).
+
+Sources: X12 005010X279A1 (AAA03 reject reasons by loop), X12C 005010X231A1 (999, TA1), CAQH CORE connectivity
+rule vC2.2.0 (envelope error codes), RFC 9110 (HTTP status).
+"""
+
+from __future__ import annotations
+
+from outrider.core.outcome import OutcomeClass as C
+from outrider.core.outcome import OutcomeTable, Rule
+
+OUTCOME_TABLE: OutcomeTable = (
+    # No answer at all: name, connection, handshake, time-out, reset.
+    Rule("net/protocol", "*", C.MALFORMED),
+    Rule("net/*", "*", C.SERVICE_DOWN),
+    # HTTP status.
+    Rule("status", "5??", C.SERVICE_DOWN),
+    Rule("status", "429", C.THROTTLED),
+    Rule("status", "401", C.PROBE_FAULT),
+    Rule("status", "403", C.PROBE_FAULT),
+    Rule("status", "402", C.BUSINESS_UNEXPECTED),
+    Rule("status", "*", C.MALFORMED),
+    # A body that is not what was agreed on.
+    Rule("body/*", "*", C.MALFORMED),
+    Rule("echo/*", "*", C.MALFORMED),
+    # CORE envelope: errors about fields that we sent are ours; the receiver's own trouble is the service's.
+    Rule("envelope/errorcode", "Receiver*", C.SERVICE_DOWN),
+    Rule("envelope/errorcode", "*TimeOut*", C.SERVICE_DOWN),
+    Rule("envelope/errorcode", "*", C.PROBE_FAULT),
+    Rule("envelope/*", "*", C.MALFORMED),
+    # X12 acknowledgements that reject our request.
+    Rule("ta1/*", "*", C.PROBE_FAULT),
+    Rule("999/*", "*", C.PROBE_FAULT),
+    # AAA: 42 at the forwarder's level is the network, at or below the payer it is the payer.
+    Rule("aaa/2000A", "42", C.SERVICE_DOWN),
+    Rule("aaa/*", "42", C.PARTNER_DOWN),
+    Rule("aaa/*", "80", C.PARTNER_DOWN),
+    Rule("aaa/*", "41", C.PROBE_FAULT),
+    Rule("aaa/*", "43", C.PROBE_FAULT),
+    Rule("aaa/*", "51", C.PROBE_FAULT),
+    Rule("aaa/*", "*", C.BUSINESS_UNEXPECTED),
+    # X12 that does not hold together.
+    Rule("x12/*", "*", C.MALFORMED),
+    # The answer holds together but says something else than expected.
+    Rule("expect/status", "*", C.MALFORMED),
+    Rule("expect/*", "missing", C.MALFORMED),
+    Rule("expect/*", "unexpected", C.BUSINESS_UNEXPECTED),
+    # The agent's own trouble.
+    Rule("agent/*", "*", C.AGENT_FAULT),
+)

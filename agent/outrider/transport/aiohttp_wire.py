@@ -1,0 +1,191 @@
+"""The wire on aiohttp: a new connection for each exchange, so that every phase is measured every time.
+
+Connections are not kept: a probe asks what a customer who arrives now would see, and aiohttp repeats a request by
+itself when a kept connection turns out dead, which would hide a failed first attempt. Redirects, cookies, proxies from the environment and content decoding
+are off: what was configured is asked, and what came is what is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl
+from contextvars import ContextVar
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+
+from outrider.clock import Clock
+from outrider.core.outcome import Finding
+from outrider.core.units import SECOND, Duration
+from outrider.core.wire import Phases
+from outrider.transport import RESPONSE_CAP, Exchange, HttpReply, HttpRequest
+
+_PHASES = ("resolve", "connect", "tls", "send", "wait", "receive")
+_CONNECT_CODES = {
+    errno.ECONNREFUSED: "refused",
+    errno.EHOSTUNREACH: "unreachable",
+    errno.ENETUNREACH: "unreachable",
+    errno.ETIMEDOUT: "timeout",
+    errno.ECONNRESET: "reset",
+}
+_OWN_TROUBLE = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
+
+
+class _Stopwatch:
+    """Says which phase an exchange is in, and how long each one took."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.began = self._since = clock.monotonic()
+        self.phase = "connect"
+        self._spent = dict.fromkeys(_PHASES, 0)
+
+    def enter(self, phase: str) -> None:
+        now = self._clock.monotonic()
+        self._spent[self.phase] += now - self._since
+        self.phase, self._since = phase, now
+
+    def stop(self) -> tuple[Phases, Duration]:
+        self.enter(self.phase)
+        return Phases(**self._spent), self._since - self.began
+
+
+_running: ContextVar[_Stopwatch | None] = ContextVar("_running", default=None)
+
+
+class _TimedContext(ssl.SSLContext):
+    """Marks where the handshake begins: aiohttp's traces do not tell it from the TCP connection."""
+
+    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
+        stopwatch = _running.get()
+        if stopwatch is not None:
+            stopwatch.enter("tls")
+        return super().wrap_bio(*args, **kwargs)
+
+
+class AiohttpTransport:
+    """The agent's transport. Make it inside a running event loop."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._contexts: dict[tuple[str | None, bool], ssl.SSLContext] = {}
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, force_close=True, use_dns_cache=False),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None),
+            auto_decompress=False,
+            trust_env=False,
+            trace_configs=[_traces()],
+        )
+
+    async def exchange(self, request: HttpRequest, timeout: Duration) -> Exchange:
+        """See `Transport.exchange`."""
+        stopwatch = _Stopwatch(self._clock)
+        _running.set(stopwatch)
+        reply, failure = None, None
+        try:
+            async with asyncio.timeout(timeout / SECOND):
+                reply = await self._send(request, stopwatch)
+        except TimeoutError:
+            failure = Finding("timeout", f"net/{stopwatch.phase}", f"no answer within {timeout / SECOND:g} s")
+        except _TooLongError:
+            failure = Finding("too-long", "body/size", f"the answer is longer than {RESPONSE_CAP} bytes")
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            failure = _explain(error, stopwatch.phase)
+        phases, latency = stopwatch.stop()
+        return Exchange(reply, failure, phases, latency)
+
+    async def _send(self, request: HttpRequest, stopwatch: _Stopwatch) -> HttpReply:
+        async with self._session.request(
+            request.method,
+            request.url,
+            headers=request.headers,
+            data=request.body or None,
+            allow_redirects=False,
+            ssl=self._context(request),
+            skip_auto_headers=("Accept-Encoding", "Content-Type"),
+            trace_request_ctx=stopwatch,
+        ) as response:
+            stopwatch.enter("receive")
+            body = bytearray()
+            async for chunk in response.content.iter_any():
+                body += chunk
+                if len(body) > RESPONSE_CAP:
+                    raise _TooLongError
+            return HttpReply(response.status, tuple(response.headers.items()), bytes(body))
+
+    def _context(self, request: HttpRequest) -> ssl.SSLContext | bool:
+        if not request.url.startswith("https:"):
+            return True
+        key = (request.ca_file, request.verify_tls)
+        if key not in self._contexts:
+            self._contexts[key] = _tls_context(*key)
+        return self._contexts[key]
+
+    async def close(self) -> None:
+        """See `Transport.close`."""
+        await self._session.close()
+
+
+class _TooLongError(Exception):
+    """The answer went over the cap."""
+
+
+def _tls_context(ca_file: str | None, verify: bool) -> ssl.SSLContext:
+    context = _TimedContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif ca_file is not None:
+        context.load_verify_locations(ca_file)
+    else:
+        context.load_default_certs()
+    return context
+
+
+def _traces() -> aiohttp.TraceConfig:
+    traces = aiohttp.TraceConfig()
+
+    def on(signal: Any, phase: str) -> None:
+        async def enter(session: aiohttp.ClientSession, context: SimpleNamespace, event: object) -> None:  # noqa: ARG001
+            context.trace_request_ctx.enter(phase)
+
+        signal.append(enter)
+
+    on(traces.on_dns_resolvehost_start, "resolve")
+    on(traces.on_dns_resolvehost_end, "connect")
+    on(traces.on_connection_create_end, "send")
+    on(traces.on_request_headers_sent, "wait")
+    on(traces.on_request_chunk_sent, "wait")
+    return traces
+
+
+def _explain(error: Exception, phase: str) -> Finding:
+    """Map what aiohttp raised to where the exchange failed; the one border where its exceptions are known."""
+    detail = str(error)[:200]
+    number = error.errno if isinstance(error, OSError) else None
+    if number in _OWN_TROUBLE:
+        return Finding(errno.errorcode[number], "agent/socket", detail)
+    match error:
+        case aiohttp.ClientConnectorDNSError() | socket.gaierror():
+            return Finding("dns", "net/resolve", detail)
+        case aiohttp.ClientConnectorCertificateError() | ssl.SSLCertVerificationError():
+            return Finding("certificate", "net/tls", detail)
+        case aiohttp.ClientSSLError() | ssl.SSLError():
+            return Finding("handshake", "net/tls", detail)
+        case aiohttp.ClientConnectorError():
+            return Finding(_CONNECT_CODES.get(number or 0, "failed"), f"net/{phase}", detail)
+        case aiohttp.ServerDisconnectedError():
+            return Finding("closed", f"net/{phase}", "the peer closed the connection without an answer")
+        case aiohttp.ClientPayloadError():
+            return Finding("truncated", "net/receive", "the answer ended before its length")
+        case aiohttp.ClientResponseError() | ValueError():
+            return Finding("bad-http", "net/protocol", detail)
+        case OSError() if number in (errno.ECONNRESET, errno.EPIPE):
+            return Finding("reset", f"net/{phase}", "the peer reset the connection")
+    return Finding("failed", f"net/{phase}", detail)

@@ -1,0 +1,36 @@
+"""Make the locked requirement files from pyproject.toml: hashes in, addresses out.
+
+`dev.txt` is resolved first, for every supported Python at once; the smaller ones take its versions, so that
+one virtual environment can grow from one into the next.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PROJECT = HERE.parent
+COMMON = (
+    "--universal",
+    "--python-version=3.11",
+    "--generate-hashes",
+    "--no-emit-index-url",
+    "--no-emit-find-links",
+    "--no-header",
+    "--quiet",
+)
+
+
+def compile_into(name: str, *arguments: str) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "uv", "pip", "compile", *COMMON, *arguments, "-o", f"requirements/{name}"],
+        cwd=PROJECT,
+        check=True,
+    )
+
+
+compile_into("dev.txt", "pyproject.toml", "--extra=dev")
+compile_into("agent.txt", "pyproject.toml", "-c", "requirements/dev.txt")
+compile_into("run.txt", "pyproject.toml", "requirements/build.in", "--extra=collector", "-c", "requirements/dev.txt")

@@ -1,0 +1,186 @@
+"""Faults that can be dialled in: what each kind is, and how a request for one is read.
+
+Rules
+-----
+1. A fault is read strictly. An unknown kind, component or field, or a value out of range, is refused with the
+   field's name and what is allowed.
+2. Faults at the door (`unauthorized`, `throttle`, `maintenance`) refuse a request before anything is done with it.
+3. All other kinds hit the answer. What was asked for has been done by then: a payment is made although its answer
+   is lost. `error` and `html` alone can say `committed: false`, and then refuse at the door too.
+4. `aaa`, `wrong_trn` and `wrong_payload_id` speak X12 and CORE, so only the clearinghouse can have them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+COMPONENTS = ("clearinghouse", "gateway", "portal")
+EVERYWHERE = "*"
+LONGEST_FOR_S = 7 * 86_400.0
+
+Value: TypeAlias = int | float | bool | str
+
+
+class FaultError(ValueError):
+    """A fault that cannot be dialled in. `place` names the field; the text says what is allowed."""
+
+    def __init__(self, place: str, text: str) -> None:
+        super().__init__(f"{place}: {text}")
+        self.place = place
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A whole number (or, with `whole` off, any number) from `low` to `high`. No default means required."""
+
+    low: float
+    high: float
+    default: float | None = None
+    whole: bool = True
+
+    def read(self, place: str, value: object) -> Value:
+        kinds = (int,) if self.whole else (int, float)
+        fits = isinstance(value, kinds) and not isinstance(value, bool)
+        if not fits or not isinstance(value, int | float) or not self.low <= value <= self.high:
+            sort = "a whole number" if self.whole else "a number"
+            raise FaultError(place, f"{_shown(value)} is not {sort} from {self.low:g} to {self.high:g}")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of some texts."""
+
+    options: tuple[str, ...]
+    default: str | None = None
+
+    def read(self, place: str, value: object) -> Value:
+        if not isinstance(value, str) or value not in self.options:
+            raise FaultError(place, f"{_shown(value)} is not one of {', '.join(self.options)}")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """true or false."""
+
+    default: bool
+
+    def read(self, place: str, value: object) -> Value:
+        if not isinstance(value, bool):
+            raise FaultError(place, f"{_shown(value)} is neither true nor false")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What one kind of fault can be told, and which components can have it."""
+
+    parameters: Mapping[str, Number | Choice | Flag] = field(default_factory=dict)
+    components: tuple[str, ...] = COMPONENTS
+
+
+_CLEARINGHOUSE = ("clearinghouse",)
+
+# AAA03 reject reasons that X12 005010X279A1 knows, at the levels that an answer for a subscriber has.
+AAA_CODES = tuple(
+    "04 15 35 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 60 61 62 63 69 70 71 72 73 74 75 76 78 79 80"
+    " 97 98 T4".split()
+)
+AAA_LOOPS = ("2000A", "2100A", "2100B", "2100C")
+
+KINDS: Mapping[str, Kind] = {
+    "unauthorized": Kind(),
+    "throttle": Kind({"retry_after_s": Number(0, 86_400, default=1)}),
+    "maintenance": Kind({"retry_after_s": Number(0, 86_400, default=300)}),
+    "aaa": Kind({"code": Choice(AAA_CODES), "loop": Choice(AAA_LOOPS)}, _CLEARINGHOUSE),
+    "wrong_trn": Kind(components=_CLEARINGHOUSE),
+    "wrong_payload_id": Kind(components=_CLEARINGHOUSE),
+    "truncate": Kind(),
+    "delay": Kind({"ms": Number(1, 600_000)}),
+    "hang": Kind(),
+    "reset": Kind(),
+    "error": Kind({"code": Number(500, 599, default=500), "committed": Flag(True)}),
+    "html": Kind({"committed": Flag(True)}),
+    "drip": Kind({"bytes_per_s": Number(1, 10_000_000)}),
+}
+
+_COMMON = ("kind", "component", "share", "for_s")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_SHARE = Number(0, 1, default=1.0, whole=False)
+_FOR_S = Number(0.001, LONGEST_FOR_S, whole=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault, valid from birth when made by `parse_fault`.
+
+    `share` is the part of the requests that it hits (0..1); `for_s` is after how many seconds it ends by itself,
+    None for never; `parameters` holds every parameter of its kind, defaults filled in.
+    """
+
+    name: str
+    kind: str
+    component: str
+    share: float = 1.0
+    for_s: float | None = None
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+
+    def number(self, name: str) -> int:
+        """A parameter that is a whole number."""
+        return int(self.parameters[name])
+
+    def text(self, name: str) -> str:
+        """A parameter that is a text."""
+        return str(self.parameters[name])
+
+    def hits(self, component: str) -> bool:
+        return self.component in (EVERYWHERE, component) and component in KINDS[self.kind].components
+
+
+def parse_fault(name: str, body: object) -> Fault:
+    """Read {"kind", "component", "share"?, "for_s"?, kind's own parameters} as a fault. Raises FaultError only."""
+    if not _NAME.fullmatch(name):
+        raise FaultError("name", "needs 1 to 64 letters, digits, dots, dashes and underscores, a letter or digit first")
+    if not isinstance(body, Mapping):
+        raise FaultError("body", 'is not a JSON object such as {"kind": "hang", "component": "gateway"}')
+    kind_name = _one_of("kind", body.get("kind"), tuple(KINDS))
+    kind = KINDS[kind_name]
+    component = _one_of("component", body.get("component"), (*kind.components, EVERYWHERE))
+    known = (*_COMMON, *kind.parameters)
+    for key in body:
+        if key not in known:
+            raise FaultError(str(key), f"is not a field of a {kind_name} fault, which has {', '.join(known)}")
+    for_s = body.get("for_s")
+    return Fault(
+        name=name,
+        kind=kind_name,
+        component=component,
+        share=float(_SHARE.read("share", body.get("share", _SHARE.default))),
+        for_s=None if for_s is None else float(_FOR_S.read("for_s", for_s)),
+        parameters={key: _parameter(key, rule, body) for key, rule in kind.parameters.items()},
+    )
+
+
+def _parameter(key: str, rule: Number | Choice | Flag, body: Mapping[object, object]) -> Value:
+    if key in body:
+        return rule.read(key, body[key])
+    if rule.default is None:
+        raise FaultError(key, "is missing, and this kind of fault needs it")
+    return rule.default
+
+
+def _one_of(place: str, value: object, options: tuple[str, ...]) -> str:
+    if value is None:
+        raise FaultError(place, f"is missing; it is one of {', '.join(options)}")
+    return str(Choice(options).read(place, value))
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "that"
+    return repr(value)[:60]
