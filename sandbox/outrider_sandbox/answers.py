@@ -65,12 +65,12 @@ def read_json(body: bytes) -> dict[str, object]:
 def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a key stands twice in one object")
+        raise Refusal(400, "invalid_json", "a key stands twice in one object")
     return found
 
 
 def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is not a JSON number")
+    raise Refusal(400, "invalid_json", f"{name} is not a JSON number")
 
 
 def _reason(error: ValueError) -> str:
@@ -79,4 +79,4 @@ def _reason(error: ValueError) -> str:
         return f"{error.msg} at character {error.pos}"
     if isinstance(error, UnicodeDecodeError):
         return f"not UTF-8 at byte {error.start}"
-    return str(error) if error.args and "stands twice" in str(error) or "JSON number" in str(error) else "bad number"
+    return "a number has too many digits"

@@ -14,6 +14,7 @@ from outrider_sandbox.answers import Refusal, read_json
 from outrider_sandbox.board import Board
 from outrider_sandbox.counts import Counts
 from outrider_sandbox.faults import FaultError, parse_fault
+from outrider_sandbox.line import read_body
 
 
 class Control:
@@ -44,7 +45,7 @@ class Control:
     async def put_fault(self, request: web.Request) -> web.Response:
         """Put a fault up: 200 and the fault, or 400 that names the field and what is allowed."""
         try:
-            active = self._board.put(parse_fault(request.match_info["name"], read_json(await request.read())))
+            active = self._board.put(parse_fault(request.match_info["name"], read_json(await read_body(request))))
         except FaultError as error:
             raise Refusal(400, "invalid_fault", str(error), field=error.place) from None
         return web.json_response(active.view())

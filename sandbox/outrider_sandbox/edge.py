@@ -20,7 +20,7 @@ def monotonic() -> float:
 
 def generator(seed: int, purpose: str) -> random.Random:
     """A generator that gives the same numbers for the same seed and purpose, whatever other purposes draw."""
-    return random.Random(f"{seed}/{purpose}")  # noqa: TID251 - seeded here, drawn from elsewhere
+    return random.Random(f"{seed}/{purpose}")
 
 
 def nonce(size: int = 32) -> bytes:

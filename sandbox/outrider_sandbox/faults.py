@@ -87,10 +87,8 @@ class Kind:
 _CLEARINGHOUSE = ("clearinghouse",)
 
 # AAA03 reject reasons that X12 005010X279A1 knows, at the levels that an answer for a subscriber has.
-AAA_CODES = tuple(
-    "04 15 35 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 60 61 62 63 69 70 71 72 73 74 75 76 78 79 80"
-    " 97 98 T4".split()
-)
+_AAA = "04 15 35 41 42 43 44 45 46 47 48 49 50 51 52 56 57 58 60 61 62 63 71 72 73 74 75 76 78 79 80 97 T4"
+AAA_CODES = tuple(_AAA.split())
 AAA_LOOPS = ("2000A", "2100A", "2100B", "2100C")
 
 KINDS: Mapping[str, Kind] = {

@@ -17,7 +17,7 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import NoReturn, TypeAlias
+from typing import TypeAlias
 
 from aiohttp import web
 
@@ -62,7 +62,10 @@ class Line:
             except web.HTTPException as error:
                 tally.http[error.status] += 1
                 raise
-            except (asyncio.CancelledError, ConnectionError):
+            except Refusal as refusal:
+                tally.http[refusal.http] += 1
+                raise
+            except BaseException:  # the client left, a fault cut the line, or we are shutting down
                 tally.unanswered += 1
                 raise
             tally.http[response.status] += 1
@@ -71,15 +74,23 @@ class Line:
         return handle
 
     async def _exchange(self, request: web.Request, room: Room, drawn: Drawn) -> web.StreamResponse:
-        body = await request.read()
+        body = await read_body(request)
         answer = _at_the_door(drawn) or _ask(room, Call(request, body, drawn))
         delay = drawn.take("delay")
         await asyncio.sleep(self._latency.draw() + (delay.fault.number("ms") / 1000 if delay else 0.0))
         answer = await _hit(request, answer, drawn)
         drip = drawn.take("drip")
-        if drip is not None:
+        if drip is not None and request.method != "HEAD":
             return await _trickle(request, answer, drip.fault.number("bytes_per_s"))
         return web.Response(status=answer.http, body=answer.body, headers=_headers(answer))
+
+
+async def read_body(request: web.Request) -> bytes:
+    """The whole body. Raises Refusal (400) when it breaks off or is not encoded as its headers say."""
+    try:
+        return await request.read()
+    except web.RequestPayloadError:
+        raise Refusal(400, "unreadable_body", "the body is not encoded as its headers say, or breaks off") from None
 
 
 def _ask(room: Room, call: Call) -> Answer:
@@ -123,7 +134,7 @@ async def _hit(request: web.Request, answer: Answer, drawn: Drawn) -> Answer:
     return answer
 
 
-def _reset(request: web.Request) -> NoReturn:
+def _reset(request: web.Request) -> None:
     """Cut the connection with a TCP RST (RFC 9293): SO_LINGER with a time of 0, then close."""
     transport = request.transport
     if transport is not None:
@@ -131,7 +142,7 @@ def _reset(request: web.Request) -> NoReturn:
         with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as duplicate:
             duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
-    raise ConnectionResetError("a fault cut the connection")
+    # The answer goes on to a connection that is gone: aiohttp passes over that quietly, a raised error it would log.
 
 
 async def _trickle(request: web.Request, answer: Answer, bytes_per_s: int) -> web.StreamResponse:
@@ -141,8 +152,8 @@ async def _trickle(request: web.Request, answer: Answer, bytes_per_s: int) -> we
     await response.prepare(request)
     step = max(1, bytes_per_s // _DRIPS_PER_S)
     for start in range(0, len(answer.body), step):
-        await asyncio.sleep(step / bytes_per_s)
         await response.write(answer.body[start : start + step])
+        await asyncio.sleep(step / bytes_per_s)
     await response.write_eof()
     return response
 

@@ -32,7 +32,7 @@ class Settings:
     api_key: str = field(default="", repr=False)
     settlement_s: float = 86_400.0
     decline_endings: tuple[tuple[str, str], ...] = (("05", "do_not_honor"),)
-    keep: int = 100_000
+    keep: int = 20_000
 
     def __post_init__(self) -> None:
         _between("port", self.port, 0, 65_535)

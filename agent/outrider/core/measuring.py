@@ -233,14 +233,14 @@ def measure_response(
         bad=bad,
         partner=others.get(Standing.PARTNER, 0),
         void=others.get(Standing.VOID, 0),
-        p90=_fastest(good, rank, in_bucket)[0] if 0 < rank <= answered else None,
-        fastest_total=(_fastest(good, 9 * n // 10, in_bucket)[1], 9 * n // 10) if 9 * n // 10 <= answered else None,
+        p90=fastest(good, rank, in_bucket)[0] if 0 < rank <= answered else None,
+        fastest_total=(fastest(good, 9 * n // 10, in_bucket)[1], 9 * n // 10) if 9 * n // 10 <= answered else None,
         answered_total=int(good.total.sum()),
     )
 
 
-def _fastest(good: Latencies, k: int, in_bucket: Callable[[int], Ints]) -> tuple[Duration, Duration]:
-    """The k-th smallest latency, and the sum of the k smallest; (0, 0) for k = 0. Exact."""
+def fastest(good: Latencies, k: int, in_bucket: Callable[[int], Ints]) -> tuple[Duration, Duration]:
+    """The k-th smallest latency, and the sum of the k smallest; exact, for k up to their number; (0, 0) for k = 0."""
     import numpy as np
 
     if k == 0:

@@ -1,8 +1,8 @@
 """The wire on aiohttp: a new connection for each exchange, so that every phase is measured every time.
 
 Connections are not kept: a probe asks what a customer who arrives now would see, and aiohttp repeats a request by
-itself when a kept connection turns out dead, which would hide a failed first attempt. Redirects, cookies, proxies from the environment and content decoding
-are off: what was configured is asked, and what came is what is read.
+itself when a kept connection turns out dead, which would hide a failed first attempt. Redirects, cookies, proxies
+from the environment and content decoding are off: what was configured is asked, and what came is what is read.
 """
 
 from __future__ import annotations
@@ -179,7 +179,10 @@ def _explain(error: Exception, phase: str) -> Finding:
         case aiohttp.ClientSSLError() | ssl.SSLError():
             return Finding("handshake", "net/tls", detail)
         case aiohttp.ClientConnectorError():
-            return Finding(_CONNECT_CODES.get(number or 0, "failed"), f"net/{phase}", detail)
+            reason = error.os_error.strerror or detail
+            return Finding(
+                _CONNECT_CODES.get(number or 0, "failed"), f"net/{phase}", f"{error.host}:{error.port}: {reason}"
+            )
         case aiohttp.ServerDisconnectedError():
             return Finding("closed", f"net/{phase}", "the peer closed the connection without an answer")
         case aiohttp.ClientPayloadError():

@@ -416,7 +416,7 @@ def test_percentages_are_cut_and_never_rounded(share: F, text: str) -> None:
 # --- G3: response time -------------------------------------------------------------------------------------------
 
 
-def response(latencies: list[int], bad: int = 0, partner: int = 0, limit: int = 10 * SECOND):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def response(latencies: list[int], bad: int = 0, partner: int = 0, limit: int = 10 * SECOND):  # type: ignore[no-untyped-def]
     buckets = np.array([-(-latency // 1000) for latency in latencies], dtype=np.int64)
     values = np.array(latencies, dtype=np.int64)
     numbers = np.unique(buckets)
@@ -508,4 +508,4 @@ def test_an_instant_needs_an_offset() -> None:
     with pytest.raises(ValueError, match="names no offset"):
         parse_instant("2026-06-01T00:00:00")
     with pytest.raises(ValueError, match="no instant"):
-        from_datetime(__import__("datetime").datetime(2026, 6, 1))  # noqa: DTZ001
+        from_datetime(__import__("datetime").datetime(2026, 6, 1))

@@ -1,0 +1,147 @@
+"""What the agent says of itself over HTTP: /metrics, /-/healthy, /-/ready.
+
+Metric names are those of `interfaces.md`; where the blackbox exporter has a metric of the same meaning, its name is
+used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from outrider.core.outcome import STANDINGS, OutcomeClass, Standing
+from outrider.core.units import SECOND
+from outrider.core.wire import Phases
+from outrider.runner import Ended
+from outrider.shipper import Shipper
+from outrider.spool import Outbox
+
+_LABELS = ("check", "region", "agent")
+# Edges lie on the limits that guarantees name (10 s of the network's agreement, 20 s of CAQH CORE).
+_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 7.5, 10, 15, 20, 30)
+
+
+class _Spool(Collector):
+    """Reads the spool's totals when a scraper asks."""
+
+    def __init__(self, outbox: Outbox, shipper: Shipper, labels: dict[str, str]) -> None:
+        self._outbox = outbox
+        self._shipper = shipper
+        self._labels = labels
+
+    def collect(self) -> Iterator[Metric]:
+        counts = self._outbox.counts()
+        yield self._gauge("outrider_spool_records", "Records that wait for the collector", counts["waiting"])
+        ledger = GaugeMetricFamily(
+            "outrider_runs_ledger",
+            "This epoch's totals: scheduled = skipped + lost_in_flight + delivered + waiting + dropped + dead_lettered",
+            labels=["agent", "region", "epoch", "term"],
+        )
+        for term, value in sorted(counts.items()):
+            ledger.add_metric([self._outbox.agent, self._labels["region"], self._outbox.epoch, term], value)
+        yield ledger
+        dropped = GaugeMetricFamily(
+            "outrider_spool_dropped_total", "Records dropped", labels=["agent", "region", "reason"]
+        )
+        for reason in ("quota", "unwritable", "corrupt"):
+            dropped.add_metric([self._outbox.agent, self._labels["region"], reason], counts.get(f"dropped_{reason}", 0))
+        yield dropped
+        if self._shipper.offset is not None:
+            offset, error = self._shipper.offset.offset / SECOND, self._shipper.offset.error / SECOND
+            yield self._gauge("outrider_clock_offset_seconds", "Collector's clock minus ours", offset)
+            yield self._gauge("outrider_clock_error_seconds", "Half width of the offset's error bar", error)
+
+    def _gauge(self, name: str, text: str, value: float) -> Metric:
+        family = GaugeMetricFamily(name, text, labels=list(self._labels))
+        family.add_metric(list(self._labels.values()), value)
+        return family
+
+
+class AgentMetrics:
+    """The agent's metrics; `observe` and `missed` are the runner's hooks."""
+
+    def __init__(self, outbox: Outbox, shipper: Shipper, region: str) -> None:
+        self._where = {"region": region, "agent": outbox.agent}
+        self.registry = CollectorRegistry()
+        self.registry.register(_Spool(outbox, shipper, {"agent": outbox.agent, "region": region}))
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(name, text, (*_LABELS, *labels), registry=self.registry)
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, (*_LABELS, *labels), registry=self.registry)
+
+        self._success = gauge("probe_success", "Whether the last run was good (1) or not (0)")
+        self._duration = gauge("probe_duration_seconds", "How long the last run took")
+        self._phases = gauge("probe_http_duration_seconds", "The last run's time by phase", "phase")
+        self._attempts = counter("probe_attempts", "Runs")
+        self._failures = counter("probe_failures", "Runs that were not ok, by outcome class", "class")
+        self._all = Histogram(
+            "probe_all_duration_seconds", "All runs' durations", _LABELS, buckets=_SECONDS, registry=self.registry
+        )
+        self._slots = counter("outrider_slots_missed", "Slots of the timetable without a run")
+        self._lateness = gauge("outrider_schedule_lateness_seconds", "How late the last run began")
+        self._unconfirmed = counter("outrider_cleanup_unconfirmed", "Runs whose cleanup could not be confirmed")
+
+    def observe(self, ended: Ended) -> None:
+        record = ended.record
+        labels = {"check": record.check, **self._where}
+        outcome = OutcomeClass(record.outcome)
+        self._success.labels(**labels).set(STANDINGS[outcome] is Standing.GOOD)
+        self._duration.labels(**labels).set(record.latency / SECOND)
+        for phase, duration in _as_blackbox(record.phases):
+            self._phases.labels(**labels, phase=phase).set(duration / SECOND)
+        self._attempts.labels(**labels).inc()
+        self._all.labels(**labels).observe(record.latency / SECOND)
+        self._lateness.labels(**labels).set(ended.lateness / SECOND)
+        if outcome is not OutcomeClass.OK:
+            self._failures.labels(**labels, **{"class": outcome.value}).inc()
+        if record.cleanup == "unconfirmed":
+            self._unconfirmed.labels(**labels).inc()
+
+    def missed(self, check: str, slots: int) -> None:
+        self._slots.labels(check=check, **self._where).inc(slots)
+
+
+def _as_blackbox(phases: Phases) -> tuple[tuple[str, int], ...]:
+    """Our phases under the blackbox exporter's names; processing is from the request's end to the first byte."""
+    return (
+        ("resolve", phases.resolve),
+        ("connect", phases.connect),
+        ("tls", phases.tls),
+        ("processing", phases.send + phases.wait),
+        ("transfer", phases.receive),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Ready is: the spool takes records and every check has its timetable. `why_not` is "" when it is."""
+
+    why_not: Callable[[], str]
+
+
+def build_app(metrics: AgentMetrics, readiness: Readiness) -> web.Application:
+    """The agent's pages."""
+
+    async def show_metrics(_: web.Request) -> web.Response:
+        body = generate_latest(metrics.registry)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def healthy(_: web.Request) -> web.Response:
+        return web.Response(text="healthy\n")
+
+    async def ready(_: web.Request) -> web.Response:
+        why_not = readiness.why_not()
+        return web.Response(status=503 if why_not else 200, text=f"{why_not or 'ready'}\n")
+
+    app = web.Application()
+    app.router.add_get("/metrics", show_metrics)
+    app.router.add_get("/-/healthy", healthy)
+    app.router.add_get("/-/ready", ready)
+    return app

@@ -1,0 +1,161 @@
+"""The eligibility answer as a payer, or the network between, writes it: a 271 to a 270.
+
+Rules
+-----
+1. The answer goes back the way the inquiry came: sender and receiver change places, usage stays.
+2. TRN01 is "2" and TRN02 the inquiry's trace, on the patient's level; BHT03 is the inquiry's.
+3. A rejection ends the hierarchy at its level: nothing stands below it, and it excludes benefits.
+
+Source: X12 005010X279A1 (271).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from outrider.codecs.eligibility_inquiry import Inquiry, payer_line, person_lines, provider_line
+from outrider.codecs.eligibility_loops import VERSION
+from outrider.codecs.x12 import Draft, Line, Repeated, X12Error, write
+
+_LOOPS = ("2000A", "2100A", "2100B", "2100C", "2100D")
+_REASON = re.compile(r"[A-Z0-9]{2}")
+_CODE = re.compile(r"[A-Z0-9]{1,2}")
+_FOLLOW_UPS = frozenset("CNPRSWXY")
+_VALID_BUT_REJECTED = frozenset(("42", "79", "80"))
+"""Reject reasons that do not blame the request: AAA01 is Y with these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """One AAA: the reject reason (AAA03), its loop, and the follow-up action (AAA04)."""
+
+    code: str
+    loop: str
+    follow_up: str = "N"
+
+    def __post_init__(self) -> None:
+        if not _REASON.fullmatch(self.code):
+            raise X12Error("bad-code", "a reject reason has two capitals or digits", "AAA03")
+        if self.loop not in _LOOPS:
+            raise X12Error("bad-loop", f"a rejection stands in one of {', '.join(_LOOPS)}", "AAA")
+        if self.follow_up not in _FOLLOW_UPS:
+            raise X12Error("bad-code", "a follow-up action is one letter of CNPRSWXY", "AAA04")
+
+
+@dataclass(frozen=True, slots=True)
+class Benefit:
+    """One EB. `code` is EB01 ("1" active, "6" inactive, "B" co-payment), `amount` EB07 as a decimal text."""
+
+    code: str
+    coverage_level: str = ""
+    service_types: tuple[str, ...] = ("30",)
+    insurance_type: str = ""
+    plan: str = ""
+    amount: str = ""
+
+    def __post_init__(self) -> None:
+        if not _CODE.fullmatch(self.code):
+            raise X12Error("bad-code", "a benefit code has one or two capitals or digits", "EB01")
+        if not all(map(_CODE.fullmatch, self.service_types)):
+            raise X12Error("bad-code", "a service type has one or two capitals or digits", "EB03")
+
+
+def write_response(
+    inquiry: Inquiry,
+    *,
+    control_number: int,
+    created: datetime,
+    benefits: Sequence[Benefit] = (),
+    rejections: Sequence[Rejection] = (),
+    trace: str | None = None,
+) -> bytes:
+    """A whole 271 interchange that answers `inquiry`.
+
+    `trace` stands in TRN02 in place of the inquiry's own, for an answer to somebody else's question. An answer
+    with neither benefits nor rejections can be written too; it says nothing. Raises X12Error: "both" if there are
+    benefits beside rejections, "bad-loop" if rejections stand on different levels or on one that the inquiry has
+    not, and whatever `x12.write` refuses.
+    """
+    if benefits and rejections:
+        raise X12Error("both", "an answer that rejects has no benefits", "EB")
+    moment = created.astimezone(UTC)
+    lines: list[Line] = [
+        ("BHT", "0022", "11", inquiry.echo, moment.strftime("%Y%m%d"), moment.strftime("%H%M%S")),
+        *_levels(inquiry, _last_level(inquiry, rejections), rejections, inquiry.trace if trace is None else trace),
+        *_benefit_lines(inquiry, benefits),
+    ]
+    return write(
+        [Draft("271", tuple(lines))],
+        sender=inquiry.receiver_id,
+        receiver=inquiry.sender_id,
+        control_number=control_number,
+        created=created,
+        functional_id="HB",
+        version=VERSION,
+        usage=inquiry.usage,
+        sender_qualifier=inquiry.receiver_qualifier,
+        receiver_qualifier=inquiry.sender_qualifier,
+    )
+
+
+def _last_level(inquiry: Inquiry, rejections: Sequence[Rejection]) -> str:
+    """The letter of the deepest level that the answer has."""
+    deepest = "D" if inquiry.dependent else "C"
+    levels = {rejection.loop[-1] for rejection in rejections}
+    if len(levels) > 1:
+        raise X12Error("bad-loop", "rejections on different levels: the upper one ends the answer", "AAA")
+    level = levels.pop() if levels else deepest
+    if level > deepest:
+        raise X12Error("bad-loop", "the inquiry has no dependent to reject", "AAA")
+    return level
+
+
+def _levels(inquiry: Inquiry, last: str, rejections: Sequence[Rejection], trace: str) -> list[Line]:
+    """The hierarchy from the payer down to level `last`, rejections in their loops."""
+    dependent = inquiry.dependent
+    levels: list[tuple[str, str, list[Line]]] = [
+        ("A", "20", [payer_line(inquiry)]),
+        ("B", "21", [provider_line(inquiry)]),
+        ("C", "22", person_lines("IL", inquiry.member)),
+        ("D", "23", person_lines("03", dependent) if dependent else []),
+    ]
+    lines: list[Line] = []
+    for number, (letter, code, name) in enumerate(levels, 1):
+        lines.append(("HL", str(number), str(number - 1) if number > 1 else "", code, "0" if letter == last else "1"))
+        if letter == last and letter in "CD":
+            lines.append(("TRN", "2", trace, inquiry.trace_originator))
+        lines += [_rejection_line(rejection) for rejection in rejections if rejection.loop == "2000" + letter]
+        lines += name
+        lines += [_rejection_line(rejection) for rejection in rejections if rejection.loop == "2100" + letter]
+        if letter == last:
+            break
+    return lines
+
+
+def _benefit_lines(inquiry: Inquiry, benefits: Sequence[Benefit]) -> list[Line]:
+    lines: list[Line] = []
+    if benefits and inquiry.service_date:
+        lines.append(("DTP", "291", "D8", inquiry.service_date))
+    for benefit in benefits:
+        types = Repeated(benefit.service_types)
+        lines.append(
+            (
+                "EB",
+                benefit.code,
+                benefit.coverage_level,
+                types,
+                benefit.insurance_type,
+                benefit.plan,
+                "",
+                benefit.amount,
+            )
+        )
+    return lines
+
+
+def _rejection_line(rejection: Rejection) -> Line:
+    valid = "Y" if rejection.code in _VALID_BUT_REJECTED else "N"
+    return ("AAA", valid, "", rejection.code, rejection.follow_up)

@@ -1,0 +1,297 @@
+"""The eligibility inquiry: who asks whom about which member, as a 270 and back.
+
+Rules
+-----
+1. One inquiry is one interchange with one transaction set about one patient, as real time asks.
+2. The trace stands in TRN02 of the patient's level and in BHT03; both come back on the answer.
+3. The patient is the member, or the dependent if there is one.
+4. Names, ids and birth dates are left out of every `repr`.
+
+Source: X12 005010X279A1 (270).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import KW_ONLY, dataclass, field
+from datetime import UTC, datetime
+
+from outrider.codecs.eligibility_loops import VERSION, refuse, walk
+from outrider.codecs.x12 import Draft, Interchange, Line, Repeated, Segment, Transaction, X12Error, read
+from outrider.codecs.x12 import write as write_x12
+
+_DATE = re.compile(r"[0-9]{8}")
+_CODE = re.compile(r"[A-Z0-9]{1,2}")
+_WANTED = {
+    "NM1 2100C": "IL", "NM1 2100D": "03", "TRN 2000C": "1", "TRN 2000D": "1",
+    "DTP 2100C": "291", "DTP 2100D": "291", "DTP 2110C": "291", "DTP 2110D": "291",
+}  # fmt: skip
+"""What the first element of a segment in its loop must be to count; others (DTP*102, an issue date) are passed over."""
+_GENDERS = ("", "M", "F", "U")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A subscriber. Synthetic people only. `birth_date` is "YYYYMMDD"; "" stands for what is not known."""
+
+    last: str = field(repr=False)
+    first: str = field(repr=False)
+    member_id: str = field(repr=False)
+    birth_date: str = field(repr=False)
+    gender: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        _check_person(self.birth_date, self.gender)
+
+
+@dataclass(frozen=True, slots=True)
+class Dependent:
+    """A patient insured through a member; has no id of its own."""
+
+    last: str = field(repr=False)
+    first: str = field(repr=False)
+    birth_date: str = field(repr=False)
+    gender: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        _check_person(self.birth_date, self.gender)
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """One 270. Raises X12Error where a value cannot be what its field says.
+
+    `control_number` (1 to 999999999) is ISA13 and GS06; `created` is aware, written in UTC to the second;
+    `service_date` is "YYYYMMDD" in the payer's zone, "" for none; `trace` has 1 to 50 characters; `reference` is
+    BHT03 where it is not the trace (only inquiries of others do that); `trace_originator` is TRN03, 10 characters.
+    """
+
+    sender_id: str
+    receiver_id: str
+    control_number: int
+    trace: str
+    payer_name: str
+    payer_id: str
+    provider_name: str
+    provider_npi: str
+    member: Member
+    _: KW_ONLY
+    created: datetime
+    service_types: tuple[str, ...] = ("30",)
+    service_date: str = ""
+    usage: str = "T"
+    trace_originator: str = "9OUTRIDER1"
+    sender_qualifier: str = "ZZ"
+    receiver_qualifier: str = "ZZ"
+    dependent: Dependent | None = None
+    reference: str = ""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.control_number <= 999_999_999:
+            raise X12Error("control-number", "the control number is not between 1 and 999999999", "ISA13")
+        if not 1 <= len(self.trace) <= 50:
+            raise X12Error("no-trn", "a trace has 1 to 50 characters", "TRN02")
+        if len(self.trace_originator) not in (0, 10):
+            raise X12Error("bad-originator", "the trace's originator has 10 characters", "TRN03")
+        if self.created.tzinfo is None:
+            raise X12Error("bad-date", "the time of creation has no offset; give an aware time", "BHT04")
+        if self.service_date and not _DATE.fullmatch(self.service_date):
+            raise X12Error("bad-date", "the service date is not YYYYMMDD", "DTP03")
+        if not self.service_types or not all(map(_CODE.fullmatch, self.service_types)):
+            raise X12Error("no-eq", "there must be service types, codes of one or two characters", "EQ01")
+        if self.usage not in ("T", "P"):
+            raise X12Error("isa15", "the usage indicator is neither T nor P", "ISA15")
+
+    @property
+    def echo(self) -> str:
+        """What BHT03 says, on the inquiry and on its answer."""
+        return self.reference or self.trace
+
+
+def write_inquiry(inquiry: Inquiry) -> bytes:
+    """The inquiry as a whole 270 interchange. Raises X12Error if a value cannot be written."""
+    created = inquiry.created.astimezone(UTC)
+    moment = (created.strftime("%Y%m%d"), created.strftime("%H%M%S"))
+    trace: Line = ("TRN", "1", inquiry.trace, inquiry.trace_originator)
+    question = [
+        *([("DTP", "291", "D8", inquiry.service_date)] if inquiry.service_date else []),
+        ("EQ", Repeated(inquiry.service_types)),
+    ]
+    lines: list[Line] = [
+        ("BHT", "0022", "13", inquiry.echo, *moment),
+        ("HL", "1", "", "20", "1"),
+        payer_line(inquiry),
+        ("HL", "2", "1", "21", "1"),
+        provider_line(inquiry),
+        ("HL", "3", "2", "22", "1" if inquiry.dependent else "0"),
+    ]
+    if inquiry.dependent is None:
+        lines += [trace, *person_lines("IL", inquiry.member), *question]
+    else:
+        lines += [*person_lines("IL", inquiry.member), ("HL", "4", "3", "23", "0"), trace]
+        lines += [*person_lines("03", inquiry.dependent), *question]
+    return write_x12(
+        [Draft("270", tuple(lines))],
+        sender=inquiry.sender_id,
+        receiver=inquiry.receiver_id,
+        control_number=inquiry.control_number,
+        created=created,
+        functional_id="HS",
+        version=VERSION,
+        usage=inquiry.usage,
+        sender_qualifier=inquiry.sender_qualifier,
+        receiver_qualifier=inquiry.receiver_qualifier,
+    )
+
+
+def payer_line(inquiry: Inquiry) -> Line:
+    """NM1 of loop 2100A."""
+    return ("NM1", "PR", "2", inquiry.payer_name, "", "", "", "", *_identified("PI", inquiry.payer_id))
+
+
+def provider_line(inquiry: Inquiry) -> Line:
+    """NM1 of loop 2100B."""
+    return ("NM1", "1P", "2", inquiry.provider_name, "", "", "", "", *_identified("XX", inquiry.provider_npi))
+
+
+def person_lines(entity: str, person: Member | Dependent) -> list[Line]:
+    """NM1 of loop 2100C or 2100D, and DMG where there is something to say in it."""
+    member_id = person.member_id if isinstance(person, Member) else ""
+    lines: list[Line] = [("NM1", entity, "1", person.last, person.first, "", "", "", *_identified("MI", member_id))]
+    if person.birth_date or person.gender:
+        lines.append(("DMG", "D8" if person.birth_date else "", person.birth_date, person.gender))
+    return lines
+
+
+def read_inquiry(raw: bytes) -> Inquiry:
+    """Read a 270 interchange that holds one inquiry. Raises X12Error, and nothing else.
+
+    Beside the codes of `x12.read`: wrong-set, wrong-version, hl-level, no-payer, no-provider, no-member, no-trn,
+    no-eq, bad-date, bad-code. A name, id or birth date that is left out is read as "": whether the payer can do
+    without is the payer's answer to give, not a defect of the message.
+    """
+    interchange = read(raw)
+    transaction = _only_inquiry(interchange)
+    parts = _Parts(transaction, interchange)
+    member = parts.member()
+    return Inquiry(
+        interchange.sender,
+        interchange.receiver,
+        int(interchange.control_number),
+        parts.trace.get(2),
+        parts.payer.get(3),
+        parts.payer.get(9),
+        parts.provider.get(3),
+        parts.provider.get(9) if parts.provider.get(8) == "XX" else "",
+        member,
+        created=parts.created,
+        service_types=tuple(parts.service_types),
+        service_date=parts.service_date,
+        usage=interchange.usage,
+        trace_originator=parts.trace.get(3),
+        sender_qualifier=interchange.sender_qualifier,
+        receiver_qualifier=interchange.receiver_qualifier,
+        dependent=parts.dependent(),
+        reference=parts.reference if parts.reference != parts.trace.get(2) else "",
+    )
+
+
+def _only_inquiry(interchange: Interchange) -> Transaction:
+    sets = interchange.transactions
+    if len(sets) != 1 or sets[0].set_id != "270":
+        raise X12Error("wrong-set", "the interchange is not one 270", "ST01")
+    if sets[0].version != VERSION:
+        raise X12Error("wrong-version", f"the 270 is not one of {VERSION}", "GS08")
+    return sets[0]
+
+
+class _Parts:
+    """The segments of a 270 that an inquiry is made from, each in its loop."""
+
+    def __init__(self, transaction: Transaction, interchange: Interchange) -> None:
+        self.separators = interchange.separators
+        self.found: dict[str, Segment] = {}
+        self.service_types: list[str] = []
+        end = transaction.segments[-1]
+        for loop, segment in walk(transaction):
+            end = segment
+            self._take(loop, segment)
+        for key, code, what in (
+            ("NM1 2100A", "no-payer", "there is no information source (NM1*PR)"),
+            ("NM1 2100B", "no-provider", "there is no information receiver"),
+            ("NM1 2100C", "no-member", "there is no subscriber (NM1*IL)"),
+        ):
+            if key not in self.found:
+                refuse(code, what, end)
+        self.patient = "D" if "HL 2000D" in self.found else "C"
+        if f"NM1 2100{self.patient}" not in self.found:
+            refuse("no-member", "the dependent has no name segment", end)
+        trace = self.found.get(f"TRN 2000{self.patient}")
+        if trace is None or not trace.get(2):
+            refuse("no-trn", "the patient's level has no trace", end)
+        if not self.service_types:
+            refuse("no-eq", "nothing is asked for: there is no EQ01", end)
+        self.trace = trace
+        self.payer = self.found["NM1 2100A"]
+        self.provider = self.found["NM1 2100B"]
+        self.created = _moment(self.found.get("BHT "), end)
+        self.reference = self.found["BHT "].get(3)
+        self.service_date = self._service_date()
+
+    def _take(self, loop: str, segment: Segment) -> None:
+        key = f"{segment.id} {loop}"
+        if _WANTED.get(key, segment.get(1)) != segment.get(1):
+            return
+        if segment.id == "EQ":
+            self.service_types += segment.repeats(1, self.separators)
+        elif segment.id == "HL" and key in self.found:
+            refuse("wrong-set", "more than one inquiry in a transaction set; real time takes one", segment)
+        else:
+            self.found.setdefault(key, segment)
+
+    def member(self) -> Member:
+        name = self.found["NM1 2100C"]
+        birth_date, gender = _demographics(self.found.get("DMG 2100C"))
+        return Member(name.get(3), name.get(4), name.get(9), birth_date, gender)
+
+    def dependent(self) -> Dependent | None:
+        if self.patient == "C":
+            return None
+        name = self.found["NM1 2100D"]
+        birth_date, gender = _demographics(self.found.get("DMG 2100D"))
+        return Dependent(name.get(3), name.get(4), birth_date, gender)
+
+    def _service_date(self) -> str:
+        """DTP03 of the patient; the first day, if it is a range (RD8)."""
+        date = self.found.get(f"DTP 2100{self.patient}") or self.found.get(f"DTP 2110{self.patient}")
+        return date.get(3).partition("-")[0] if date else ""
+
+
+def _demographics(segment: Segment | None) -> tuple[str, str]:
+    """Birth date and gender from DMG."""
+    return (segment.get(2), segment.get(3)) if segment else ("", "")
+
+
+def _moment(segment: Segment | None, end: Segment) -> datetime:
+    """BHT04 and BHT05 (HHMM, or longer) as an aware time in UTC."""
+    if segment is None:
+        refuse("no-bht", "there is no BHT", end)
+    text = segment.get(4) + segment.get(5)[:6]
+    if len(text) not in (12, 14) or not text.isdecimal():
+        refuse("bad-date", "BHT04 and BHT05 are not a date and a time", segment, 4)
+    try:
+        return datetime.strptime(text.ljust(14, "0"), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        refuse("bad-date", "BHT04 and BHT05 are not a date and a time", segment, 4)
+
+
+def _identified(qualifier: str, value: str) -> tuple[str, ...]:
+    """NM108 and NM109: both or neither."""
+    return (qualifier, value) if value else ()
+
+
+def _check_person(birth_date: str, gender: str) -> None:
+    if birth_date and not _DATE.fullmatch(birth_date):
+        raise X12Error("bad-date", "the birth date is not YYYYMMDD", "DMG02")
+    if gender not in _GENDERS:
+        raise X12Error("bad-code", "the gender is neither M, F nor U", "DMG03")

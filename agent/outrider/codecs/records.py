@@ -1,0 +1,124 @@
+"""Records and batches as bytes: JSON, so that a person can read what was sent.
+
+A record's bytes are made once and then only copied: the digest is over them. A batch carries them unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+import msgspec
+
+from outrider.core.wire import WIRE_VERSION, Batch, BatchAnswer, Entry, Refusal, RunRecord
+
+MOST_ENTRIES = 5_000
+"""The most records in one batch."""
+
+
+class BatchError(ValueError):
+    """A batch or a record that cannot be read; the message says what is wrong with it."""
+
+
+class _WireEntry(msgspec.Struct, array_like=True, frozen=True):
+    seq: int
+    digest: str
+    body: msgspec.Raw
+
+
+class _WireBatch(msgspec.Struct, frozen=True, kw_only=True):
+    version: int
+    agent: str
+    region: str
+    epoch: str
+    entries: list[_WireEntry]
+    counts: dict[str, int] = {}
+    software: str = ""
+
+
+_encoder = msgspec.json.Encoder()
+_batch_decoder = msgspec.json.Decoder(_WireBatch)
+_record_decoder = msgspec.json.Decoder(RunRecord)
+_answer_decoder = msgspec.json.Decoder(BatchAnswer)
+_refusal_decoder = msgspec.json.Decoder(Refusal)
+
+
+def encode_record(record: RunRecord) -> bytes:
+    """A record's bytes."""
+    return _encoder.encode(record)
+
+
+def decode_record(body: bytes) -> RunRecord:
+    """Read a record's bytes; fields of a newer version are ignored. Raises BatchError."""
+    try:
+        return _record_decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BatchError(f"the record cannot be read: {error}") from None
+
+
+def encode_batch(batch: Batch) -> bytes:
+    """A batch's bytes, not yet compressed."""
+    entries = [_WireEntry(entry.seq, entry.digest, msgspec.Raw(entry.body)) for entry in batch.entries]
+    return _encoder.encode(
+        _WireBatch(
+            version=batch.version,
+            agent=batch.agent,
+            region=batch.region,
+            epoch=batch.epoch,
+            entries=entries,
+            counts=dict(batch.counts),
+            software=batch.software,
+        )
+    )
+
+
+def decode_batch(raw: bytes) -> Batch:
+    """Read a batch; its records stay bytes. Raises BatchError."""
+    try:
+        wire = _batch_decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BatchError(f"the batch cannot be read: {error}") from None
+    if wire.version > WIRE_VERSION + 1 or wire.version < 1:
+        raise BatchError(f"the batch has wire version {wire.version}; this side reads 1 to {WIRE_VERSION + 1}")
+    if len(wire.entries) > MOST_ENTRIES:
+        raise BatchError(f"the batch has {len(wire.entries)} records; the most is {MOST_ENTRIES}")
+    sequence = [entry.seq for entry in wire.entries]
+    if any(later <= earlier for earlier, later in pairwise(sequence)) or min(sequence, default=1) < 1:
+        raise BatchError("the records of a batch must be in ascending order of seq, from 1")
+    if not wire.agent or not wire.region or not wire.epoch or len(wire.agent + wire.region + wire.epoch) > 300:
+        raise BatchError("a batch must name its agent, region and epoch, in 300 characters together")
+    return Batch(
+        agent=wire.agent,
+        region=wire.region,
+        epoch=wire.epoch,
+        entries=tuple(Entry(entry.seq, entry.digest, bytes(entry.body)) for entry in wire.entries),
+        counts=wire.counts,
+        version=wire.version,
+        software=wire.software,
+    )
+
+
+def encode_answer(answer: BatchAnswer | Refusal) -> bytes:
+    """An answer's bytes."""
+    return _encoder.encode(answer)
+
+
+def decode_answer(raw: bytes) -> BatchAnswer:
+    """Read the answer to a batch. Raises BatchError."""
+    try:
+        return _answer_decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BatchError(f"the collector's answer cannot be read: {error}") from None
+
+
+def decode_refusal(raw: bytes) -> Refusal:
+    """Read a refusal; one that cannot be read is a refusal without words."""
+    try:
+        return _refusal_decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return Refusal(raw[:200].decode("utf-8", "replace"))
+
+
+def encode_counts(counts: Mapping[str, int]) -> bytes:
+    """Counts as sorted JSON, for keeping beside records."""
+    return msgspec.json.encode(dict(sorted(counts.items())))

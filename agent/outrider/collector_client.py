@@ -1,0 +1,44 @@
+"""Asking a running collector, for commands that work with one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from outrider.codecs.records import decode_refusal
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+_TIMEOUT_S = 120
+
+
+class CollectorError(Exception):
+    """The collector refused, or did not answer; the message says which and why. `refused` tells them apart."""
+
+    def __init__(self, message: str, *, refused: bool) -> None:
+        super().__init__(message)
+        self.refused = refused
+
+
+async def ask(
+    url: str,
+    path: str,
+    *,
+    method: str = "GET",
+    query: Mapping[str, str] | None = None,
+    body: Mapping[str, Any] | None = None,
+) -> Any:
+    """One request; the JSON it answers. Raises CollectorError."""
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_TIMEOUT_S)) as session,
+            session.request(method, url.rstrip("/") + path, params=dict(query or {}), json=body) as response,
+        ):
+            raw = await response.read()
+            if response.status >= 400:
+                raise CollectorError(decode_refusal(raw).error, refused=response.status < 500)
+            return msgspec.json.decode(raw)
+    except (aiohttp.ClientError, TimeoutError, OSError, msgspec.DecodeError) as error:
+        raise CollectorError(f"no collector answers at {url}: {error or type(error).__name__}", refused=False) from None

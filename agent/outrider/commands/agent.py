@@ -1,0 +1,109 @@
+"""`outrider agent`: probe continuously, keep results, ship them."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import sys
+from pathlib import Path
+
+from outrider.agent_http import AgentMetrics, Readiness, build_app
+from outrider.clock import SystemClock
+from outrider.commands import BAD_CONFIG, FAILED, PASS
+from outrider.commands.processes import log_to_stderr, run_on_loop, serving, stop_on_signals
+from outrider.config import AgentConfig, load_agent
+from outrider.core.units import Duration
+from outrider.execution import Generators, Surroundings
+from outrider.redact import Redactor, printable
+from outrider.runner import LoopLag, Runner
+from outrider.shipper import Shipper
+from outrider.spool import Outbox, SpoolError
+from outrider.strict_yaml import ConfigError
+from outrider.transport.aiohttp_wire import AiohttpTransport
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the agent's YAML file")
+    parser.add_argument("--until-stdin-closes", action="store_true", help=argparse.SUPPRESS)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    try:
+        config = load_agent(arguments.config)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return BAD_CONFIG
+    clock = SystemClock()
+    try:
+        outbox = Outbox(
+            config.spool_path,
+            agent=config.name,
+            clock=clock,
+            quota=config.spool_quota,
+            retention=config.spool_retention,
+            number=config.number,
+        )
+    except SpoolError as error:
+        print(f"outrider agent: {error}", file=sys.stderr)
+        return BAD_CONFIG
+    try:
+        return run_on_loop(_serve(config, outbox, clock, with_stdin=arguments.until_stdin_closes))
+    finally:
+        outbox.close()
+
+
+async def _serve(config: AgentConfig, outbox: Outbox, clock: SystemClock, *, with_stdin: bool) -> int:
+    log = log_to_stderr(f"agent {config.name}")
+    if outbox.set_aside is not None:
+        log.warning("the spool would not open and was set aside as %s; epoch %s begins", outbox.set_aside, outbox.epoch)
+    shipper = Shipper(
+        outbox,
+        url=config.collector_url,
+        region=config.region,
+        clock=clock,
+        interval=config.ship_interval,
+        warn=log.warning,
+    )
+    metrics = AgentMetrics(outbox, shipper, config.region)
+    lag = LoopLag(clock)
+    transport = AiohttpTransport(clock)
+    redactor = Redactor(config.secrets.values())
+    surroundings = Surroundings(
+        region=config.region,
+        transport=transport,
+        clock=clock,
+        generate=Generators(clock, outbox, config.secrets.__getitem__),
+        table=config.table,
+        lag=lag,
+        describe=lambda text: printable(redactor.text(text)),
+    )
+
+    def offset() -> tuple[Duration | None, Duration | None]:
+        found = shipper.offset
+        return (None, None) if found is None else (found.offset, found.error)
+
+    runner = Runner(config.checks, surroundings, outbox, offset=offset, observe=metrics.observe, missed=metrics.missed)
+    stop_on_signals(runner.stop, with_stdin=with_stdin)
+    readiness = Readiness(lambda: "" if config.checks else f"no check is configured for region {config.region}")
+    try:
+        async with serving(build_app(metrics, readiness), *config.listen) as url:
+            log.info("%d checks from %s, spool %s, metrics at %s/metrics", len(config.checks), config.region,
+                     config.spool_path, url)  # fmt: skip
+            # What is there now stays: the collector of garbage need not look at it again.
+            gc.collect()
+            gc.freeze()
+            background = [asyncio.create_task(lag.watch()), asyncio.create_task(shipper.run())]
+            await runner.run()
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            if not await shipper.drain(config.drain):
+                log.warning("%d results wait in the spool for the next start", outbox.counts()["waiting"])
+    except OSError as error:
+        log.error("cannot listen on %s:%d: %s", *config.listen, error.strerror)
+        return FAILED
+    finally:
+        await transport.close()
+    log.info("stopped")
+    return PASS

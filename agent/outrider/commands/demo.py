@@ -1,0 +1,78 @@
+"""`outrider demo`: the main job on this machine, with a live table, and the statement at the end."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from outrider.clock import SystemClock
+from outrider.commands import BAD_CONFIG, FAILED, PASS
+from outrider.commands.processes import run_on_loop, stop_on_signals
+from outrider.commands.report import show
+from outrider.core.units import Duration, format_duration, parse_duration
+from outrider.demo import SHORTEST, Demo, DemoError
+from outrider.live import LiveTable
+
+_REFRESH_S = 0.5
+_LINES_S = 10.0
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--for", dest="length", default="90s", metavar="DURATION", help="default: %(default)s")
+    parser.add_argument("--json", action="store_true", help="only the statement, as JSON, on standard output")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep store, spools and logs there")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    try:
+        length = parse_duration(arguments.length)
+        if length < SHORTEST:
+            raise ValueError(f"the script needs {format_duration(SHORTEST)} at least, not {arguments.length}")
+    except ValueError as error:
+        print(f"outrider demo: {error}", file=sys.stderr)
+        return BAD_CONFIG
+    folder = arguments.keep or Path(tempfile.mkdtemp(prefix="outrider-demo-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        statement = run_on_loop(_play(folder, length, quiet=arguments.json))
+    except DemoError as error:
+        print(f"outrider demo: {error}", file=sys.stderr)
+        return FAILED
+    finally:
+        if arguments.keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
+    show(statement, as_json=arguments.json)
+    return PASS
+
+
+async def _play(folder: Path, length: Duration, *, quiet: bool) -> dict[str, Any]:
+    stop = asyncio.Event()
+    is_live = sys.stdout.isatty() and not quiet
+    demo = Demo(folder, length, SystemClock(), tell=lambda text: None if is_live else print(text, file=sys.stderr))
+    print(f"starting a network, a collector and three agents; logs in {folder}", file=sys.stderr)
+    async with demo.running():
+        stop_on_signals(stop.set)
+        print(f"page: {demo.collector_url}/   network: {demo.network_url}/   Ctrl-C ends it early", file=sys.stderr)
+        watching = asyncio.create_task(_watch(demo, is_live=is_live, quiet=quiet))
+        try:
+            await demo.play(stop)
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+        print("draining the agents, then the statement", file=sys.stderr)
+        return await demo.statement()
+
+
+async def _watch(demo: Demo, *, is_live: bool, quiet: bool) -> None:
+    table = LiveTable(is_live=is_live)
+    with table:
+        while True:
+            current = await demo.current()
+            if not quiet:
+                table.show(current, demo.events)
+            await asyncio.sleep(_REFRESH_S if is_live else _LINES_S)

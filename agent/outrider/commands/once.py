@@ -1,0 +1,113 @@
+"""`outrider once`: each check once, now. Exit 0: all ok; 1: one is not; 2: all that is wrong is the agent's."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random  # noqa: TID251 - where a fresh sequence of control numbers begins
+import sys
+from pathlib import Path
+
+import msgspec
+
+from outrider.clock import SystemClock
+from outrider.commands import BAD_CONFIG, FAILED, INCONCLUSIVE, PASS
+from outrider.commands.processes import run_on_loop
+from outrider.config import AgentConfig, load_agent
+from outrider.core.outcome import Fault, OutcomeClass
+from outrider.core.units import SECOND
+from outrider.core.wire import RunRecord
+from outrider.execution import Check, Execution, Generators, Surroundings
+from outrider.redact import Redactor, printable
+from outrider.scenario import CleanupState
+from outrider.strict_yaml import ConfigError
+from outrider.transport.aiohttp_wire import AiohttpTransport
+
+AT_ONCE = 10
+# Shorter than an agent's: somebody is waiting.
+CLEANUP_DELAYS = (0, 2 * SECOND, 5 * SECOND)
+# `once` has no spool to go on counting from; it begins anywhere in a range that no agent's number gives.
+ONCE_NUMBERS = range(999_000_000, 1_000_000_000)
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checks", nargs="*", metavar="CHECK", help="names of checks; all of them without")
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the agent's YAML file")
+    parser.add_argument("--json", action="store_true", help="records as JSON, one a line")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    try:
+        config = load_agent(arguments.config)
+        checks = _chosen(config, arguments.checks)
+    except (ConfigError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return BAD_CONFIG
+    records = run_on_loop(_run_all(config, checks))
+    if arguments.json:
+        for record in records:
+            print(json.dumps(msgspec.to_builtins(record), sort_keys=True))
+    else:
+        from outrider.terminal import show_records
+
+        show_records(records)
+    return _exit_code(records)
+
+
+def _chosen(config: AgentConfig, names: list[str]) -> list[Check]:
+    known = {check.name: check for check in config.checks}
+    if not known:
+        raise ValueError(f"no check is configured for region {config.region}")
+    for name in names:
+        if name not in known:
+            raise ValueError(f"there is no check {name!r}; known: {', '.join(known)}")
+    return [known[name] for name in dict.fromkeys(names)] if names else list(known.values())
+
+
+class _FreshNumbers:
+    """Control numbers for one command."""
+
+    def __init__(self) -> None:
+        self._next = random.choice(ONCE_NUMBERS)
+
+    def control_number(self) -> int:
+        self._next = self._next + 1 if self._next + 1 in ONCE_NUMBERS else ONCE_NUMBERS.start
+        return self._next
+
+
+async def _run_all(config: AgentConfig, checks: list[Check]) -> list[RunRecord]:
+    clock = SystemClock()
+    transport = AiohttpTransport(clock)
+    redactor = Redactor(config.secrets.values())
+    surroundings = Surroundings(
+        region=config.region,
+        transport=transport,
+        clock=clock,
+        generate=Generators(clock, _FreshNumbers(), config.secrets.__getitem__),
+        table=config.table,
+        describe=lambda text: printable(redactor.text(text)),
+    )
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def once(check: Check) -> RunRecord:
+        async with turns:
+            execution = Execution(check, surroundings)
+            scheduled_at = clock.now()
+            await execution.measure()
+            await execution.clean_up(CLEANUP_DELAYS)
+            return execution.record(purpose="once", scheduled_at=scheduled_at)
+
+    try:
+        return list(await asyncio.gather(*(once(check) for check in checks)))
+    finally:
+        await transport.close()
+
+
+def _exit_code(records: list[RunRecord]) -> int:
+    wrong = [record for record in records if record.outcome != OutcomeClass.OK]
+    if any(record.cleanup == CleanupState.UNCONFIRMED for record in records):
+        return FAILED
+    if any(record.fault != Fault.AGENT for record in wrong):
+        return FAILED
+    return INCONCLUSIVE if wrong else PASS

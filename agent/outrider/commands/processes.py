@@ -1,0 +1,62 @@
+"""What every long-running command shares: log lines, signals, the event loop, a web server of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, TypeVar
+
+import uvloop
+from aiohttp import web
+
+T = TypeVar("T")
+
+
+def log_to_stderr(name: str) -> logging.Logger:
+    """Plain lines for people, with the process's name."""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format=f"%(asctime)s {name}: %(message)s", datefmt="%H:%M:%S"
+    )
+    return logging.getLogger("outrider")
+
+
+def run_on_loop(main: Coroutine[Any, Any, T]) -> T:
+    """Run on uvloop."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
+
+
+def stop_on_signals(stop: Callable[[], None], *, with_stdin: bool = False) -> None:
+    """Call `stop` on SIGTERM or SIGINT; with `with_stdin` also when standard input ends, which is how a process that
+    was started by another one notices that the other is gone."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    if with_stdin:
+        loop.add_reader(sys.stdin.fileno(), _stop_at_end, stop)
+
+
+def _stop_at_end(stop: Callable[[], None]) -> None:
+    if not os.read(sys.stdin.fileno(), 4096):
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        stop()
+
+
+@contextlib.asynccontextmanager
+async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[str]:
+    """Serve an application; gives its base URL. Raises OSError where the address is not to be had."""
+    # Bodies are opened by whoever reads them, within a bound; aiohttp would open a bomb in one piece.
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2, auto_decompress=False)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port)
+        await site.start()
+        taken = runner.addresses[0][1]
+        yield f"http://{f'[{host}]' if ':' in host else host}:{taken}"
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,98 @@
+"""`outrider validate`: configuration, agreements and scenarios, offline. Exit 104 names each mistake by file:line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from outrider.commands import BAD_CONFIG, PASS
+from outrider.config import AgentConfig, load_agent, load_scenario
+from outrider.core.guarantee import Agreement
+from outrider.core.units import format_duration
+from outrider.resources import shipped
+from outrider.strict_yaml import ConfigError, read_value
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "paths", nargs="*", type=Path, metavar="FILE", help="files, or folders of them; the shipped scenarios without"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    paths = list(_files(arguments.paths or [shipped("scenarios"), shipped("config", "guarantees")]))
+    good: list[tuple[Path, object]] = []
+    mistakes = 0
+    for path in paths:
+        try:
+            good.append((path, _load(path)))
+        except ConfigError as error:
+            print(error, file=sys.stderr)
+            mistakes += 1
+    for mistake in _between(good):
+        print(mistake, file=sys.stderr)
+        mistakes += 1
+    print(f"{len(paths)} files, {mistakes} mistakes" if mistakes else f"{len(paths)} files are right")
+    return BAD_CONFIG if mistakes or not paths else PASS
+
+
+def _files(paths: list[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(found for found in path.rglob("*") if found.suffix in (".yaml", ".yml"))
+        else:
+            yield path
+
+
+def _load(path: Path) -> Any:
+    """Load a file as what its keys say it is."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), 1, 1, f"the file cannot be read: {error}") from None
+    located = read_value(text, file=str(path))
+    keys = set(located.value) if isinstance(located.value, dict) else set()
+    if "steps" in keys:
+        return load_scenario(path)
+    if "guarantees" in keys:
+        from outrider_collector.config import load_agreement
+
+        return load_agreement(path)
+    if "agreement" in keys:
+        from outrider_collector.config import load_collector
+
+        return load_collector(path)
+    if "checks" in keys:
+        return load_agent(path, os.environ)
+    raise located.error(
+        (), "this is no scenario (steps), agreement (guarantees), collector (agreement) or agent (checks)"
+    )
+
+
+def _between(loaded: list[tuple[Path, object]]) -> Iterator[str]:
+    """What only shows when an agent's file is held against the agreement of the collector's file beside it."""
+    agreements = [(path.parent, getattr(each, "agreement", None)) for path, each in loaded]
+    for path, agent in loaded:
+        if isinstance(agent, AgentConfig):
+            for folder, agreement in agreements:
+                if folder == path.parent and isinstance(agreement, Agreement):
+                    yield from (f"{path}: {mistake}" for mistake in _against(agent, agreement))
+
+
+def _against(agent: AgentConfig, agreement: Agreement) -> Iterator[str]:
+    for guarantee in agreement.guarantees:
+        if agent.slice != guarantee.slice:
+            yield (
+                f"slice: {format_duration(agent.slice)}, but {guarantee.id} of {agreement.name!r} has slices of "
+                f"{format_duration(guarantee.slice)}"
+            )
+        for check in agent.checks:
+            if guarantee.limit is not None and guarantee.covers(check.name) and check.timeout <= guarantee.limit:
+                yield (
+                    f"check {check.name!r}: a timeout of {format_duration(check.timeout)} is not longer than the limit "
+                    f"of {guarantee.id}, {format_duration(guarantee.limit)}: slow answers would look like none"
+                )

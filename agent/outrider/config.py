@@ -1,0 +1,266 @@
+"""The agent's configuration: YAML -> frozen, validated values. Every mistake is told with file:line:column.
+
+Rules
+-----
+1. Unknown keys and keys written twice are errors (`outrider.strict_yaml`).
+2. A check's timeout is shorter than its interval: a hang must end before the next slot, where it can be counted.
+3. A check's interval and the slice share a grid fine enough for the lateness limit (`core.timetable`).
+4. A scenario is found by its name in the folders of `scenario_dirs`, then among those shipped; a path loads too.
+5. Every secret that a scenario names is there when the agent starts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from outrider.codecs.outcome_table import OUTCOME_TABLE
+from outrider.core.outcome import OutcomeClass, OutcomeTable, Rule
+from outrider.core.timetable import Timetable
+from outrider.core.units import Duration, format_duration
+from outrider.execution import Check, secrets_from
+from outrider.probes import Target
+from outrider.probes.table import PROBES
+from outrider.resources import shipped
+from outrider.scenario import Scenario, references
+from outrider.spool import DEFAULT_QUOTA
+from outrider.strict_yaml import (
+    ConfigError,
+    DurationText,
+    Loaded,
+    ProcessNames,
+    SizeText,
+    default,
+    load_file,
+)
+
+
+class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A mapping in a file that knows all its keys."""
+
+
+class CollectorSettings(_File, frozen=True, kw_only=True):
+    """Where results go. `interval` is the pause between batches."""
+
+    url: str
+    interval: DurationText = default(DurationText, "1s")
+
+
+class SpoolSettings(_File, frozen=True, kw_only=True):
+    """Where results wait. `retention` is how long delivered ones are kept, for a collector restored from a backup."""
+
+    path: str
+    quota: SizeText = default(SizeText, f"{DEFAULT_QUOTA}B")
+    retention: DurationText = default(DurationText, "24h")
+
+
+class TargetSettings(_File, frozen=True, kw_only=True):
+    """A service to probe."""
+
+    url: str
+    headers: dict[str, str] = {}
+    ca_file: str | None = None
+    verify_tls: bool = True
+
+
+class CheckSettings(_File, frozen=True, kw_only=True):
+    """Scenario x target x interval x regions. Without `regions` every region runs it."""
+
+    name: str
+    scenario: str
+    target: str
+    interval: DurationText
+    timeout: DurationText
+    lateness: DurationText | None = None
+    regions: list[str] | None = None
+    enabled: bool = True
+
+
+class OutcomeRule(_File, frozen=True, kw_only=True):
+    """A row that is put before the shipped outcome table."""
+
+    place: str
+    code: str
+    outcome: OutcomeClass
+
+
+class AgentFile(_File, frozen=True, kw_only=True):
+    """One agent. `number` (0 to 999) begins its control numbers: give each agent of a submitter id its own."""
+
+    agent: str
+    region: str
+    number: int = 0
+    collector: CollectorSettings
+    spool: SpoolSettings
+    listen: str = "127.0.0.1:9464"
+    slice: DurationText = default(DurationText, "60s")
+    drain: DurationText = default(DurationText, "10s")
+    scenario_dirs: list[str] = []
+    targets: dict[str, TargetSettings]
+    checks: list[CheckSettings]
+    outcomes: list[OutcomeRule] = []
+
+
+@dataclass(frozen=True, slots=True)
+class AgentConfig:
+    """What an agent runs by."""
+
+    name: str
+    region: str
+    number: int
+    collector_url: str
+    ship_interval: Duration
+    spool_path: Path
+    spool_quota: int
+    spool_retention: Duration
+    listen: tuple[str, int]
+    slice: Duration
+    drain: Duration
+    checks: tuple[Check, ...]
+    table: OutcomeTable
+    secrets: Mapping[str, str] = field(repr=False)
+
+
+def load_agent(path: Path, environ: Mapping[str, str] = os.environ) -> AgentConfig:
+    """Read an agent's file and the scenarios it names. Raises ConfigError."""
+    loaded = load_file(path, AgentFile, names=ProcessNames(environ, path.parent))
+    file = loaded.value
+    if not 0 <= file.number <= 999:
+        raise loaded.located.error(("number",), f"number: {file.number} is not between 0 and 999")
+    checks = tuple(_checks(loaded, path.parent))
+    names = {name for check in checks for name in secret_names(check.scenario)}
+    return AgentConfig(
+        name=file.agent,
+        region=file.region,
+        number=file.number,
+        collector_url=_url(loaded, ("collector", "url"), file.collector.url),
+        ship_interval=file.collector.interval,
+        spool_path=path.parent / file.spool.path,
+        spool_quota=file.spool.quota,
+        spool_retention=file.spool.retention,
+        listen=parse_address(loaded, ("listen",), file.listen),
+        slice=int(file.slice),
+        drain=file.drain,
+        checks=checks,
+        table=(*(Rule(rule.place, rule.code, rule.outcome) for rule in file.outcomes), *OUTCOME_TABLE),
+        secrets=_secrets(loaded, names, environ),
+    )
+
+
+def _secrets(loaded: Loaded[AgentFile], names: Iterable[str], environ: Mapping[str, str]) -> dict[str, str]:
+    look_up = secrets_from(environ)
+    try:
+        return {name: look_up(name) for name in sorted(names)}
+    except ValueError as error:
+        raise loaded.located.error(("checks",), str(error), at_key=True) from None
+
+
+def _checks(loaded: Loaded[AgentFile], base: Path) -> Iterable[Check]:
+    file, seen = loaded.value, set[str]()
+    folders = [base / folder for folder in file.scenario_dirs]
+    scenarios: dict[str, Scenario] = {}
+    for number, wanted in enumerate(file.checks):
+        at: tuple[str | int, ...] = ("checks", number)
+        if wanted.name in seen:
+            raise loaded.located.error((*at, "name"), f"two checks are called {wanted.name!r}")
+        seen.add(wanted.name)
+        if wanted.target not in file.targets:
+            known = ", ".join(file.targets) or "none"
+            raise loaded.located.error((*at, "target"), f"there is no target {wanted.target!r}; known: {known}")
+        if wanted.timeout >= wanted.interval:
+            raise loaded.located.error(
+                (*at, "timeout"),
+                f"a timeout of {format_duration(wanted.timeout)} is not shorter than the interval of "
+                f"{format_duration(wanted.interval)}: a hang would hide in missed slots",
+            )
+        if wanted.scenario not in scenarios:
+            place = _find_scenario(loaded, (*at, "scenario"), wanted.scenario, folders, base)
+            scenarios[wanted.scenario] = load_scenario(place)
+        # Records are encoded from these: they must be plain numbers.
+        lateness = None if wanted.lateness is None else int(wanted.lateness)
+        try:
+            timetable = Timetable(file.region, wanted.name, int(wanted.interval), int(file.slice), lateness)
+        except ValueError as error:
+            raise loaded.located.error((*at, "interval"), str(error)) from None
+        if wanted.enabled and (wanted.regions is None or file.region in wanted.regions):
+            target = _target(loaded, wanted.target, base)
+            yield Check(wanted.name, scenarios[wanted.scenario], target, timetable, int(wanted.timeout))
+
+
+def _target(loaded: Loaded[AgentFile], name: str, base: Path) -> Target:
+    wanted = loaded.value.targets[name]
+    return Target(
+        name,
+        _url(loaded, ("targets", name, "url"), wanted.url),
+        tuple(wanted.headers.items()),
+        None if wanted.ca_file is None else str(base / wanted.ca_file),
+        wanted.verify_tls,
+    )
+
+
+def _url(loaded: Loaded[Any], at: tuple[str | int, ...], text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise loaded.located.error(at, f"{text!r} is not an http or https address")
+    return text
+
+
+def parse_address(loaded: Loaded[Any], at: tuple[str | int, ...], text: str) -> tuple[str, int]:
+    """Read "127.0.0.1:9464". Raises ConfigError at the place."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise loaded.located.error(at, f"{text!r} is not an address; write it like 127.0.0.1:9464")
+    return host.strip("[]"), int(port)
+
+
+def _find_scenario(
+    loaded: Loaded[AgentFile], at: tuple[str | int, ...], name: str, folders: list[Path], base: Path
+) -> Path:
+    if name.endswith((".yaml", ".yml")):
+        return base / name
+    for folder in [*folders, shipped("scenarios")]:
+        if (path := folder / f"{name}.yaml").is_file():
+            return path
+    known = sorted({path.stem for folder in [*folders, shipped("scenarios")] for path in folder.glob("*.yaml")})
+    raise loaded.located.error(at, f"there is no scenario {name!r}; known: {', '.join(known)}")
+
+
+def load_scenario(path: Path) -> Scenario:
+    """Read a scenario and check everything that can be checked offline. Raises ConfigError."""
+    loaded = load_file(path, Scenario, expand=False)
+    scenario = loaded.value
+    for place, message in scenario.problems():
+        raise loaded.located.error(place, message)
+    for place, step in scenario.located_steps():
+        kind = scenario.kind(step)
+        if kind not in PROBES:
+            where = (*place, "probe") if step.probe else ("probe",)
+            raise loaded.located.error(where, f"there is no probe {kind!r}; known: {', '.join(PROBES)}")
+        try:
+            PROBES[kind].check(step.request)
+        except ValueError as error:
+            raise _request_error(loaded, (*place, "request"), error) from None
+    return scenario
+
+
+def _request_error(loaded: Loaded[Scenario], place: tuple[str | int, ...], error: ValueError) -> ConfigError:
+    """A probe's complaint at the key that it speaks of: msgspec ends its message with "- at `$.key`"."""
+    message, _, where = str(error).partition(" - at `$.")
+    for key in where.rstrip("`").split("."):
+        if key and "[" not in key and key in (loaded.located.at(place) or {}):
+            place = (*place, key)
+    return loaded.located.error(place, f"request: {message}")
+
+
+def secret_names(scenario: Scenario) -> set[str]:
+    """Every secret that a scenario refers to."""
+    values: list[Any] = [scenario.names]
+    for _, step in scenario.located_steps():
+        values += [step.request, step.expect, step.echo]
+    return {name.removeprefix("secret:") for name in references(values) if name.startswith("secret:")}

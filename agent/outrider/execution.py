@@ -1,0 +1,258 @@
+"""One run of a check: drive its scenario over the wire, take the time, undo what has to be undone.
+
+The runner, `outrider once` and the load engine's asyncio side share it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from outrider.clock import Clock
+from outrider.core.outcome import Finding, Observation, Outcome, OutcomeClass, OutcomeTable
+from outrider.core.timetable import Timetable
+from outrider.core.units import DAY, SECOND, Duration, Instant, to_datetime
+from outrider.core.wire import Phases, RunRecord, StepRecord
+from outrider.probes import Prepared, Target
+from outrider.probes.table import PROBES
+from outrider.scenario import Call, CleanupState, Scenario, ScenarioRun
+from outrider.transport import Exchange, Transport
+
+CLEANUP_DELAYS: tuple[Duration, ...] = tuple(seconds * SECOND for seconds in (0, 2, 5, 15, 30))
+"""How long to wait before each attempt at cleaning up; after the last one it stays unconfirmed."""
+
+LARGEST_CLOCK_STEP: Duration = SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Scenario x target x interval in this agent's region, as configured."""
+
+    name: str
+    scenario: Scenario
+    target: Target
+    timetable: Timetable
+    timeout: Duration
+
+    @property
+    def interval(self) -> Duration:
+        return self.timetable.interval
+
+
+class Numbers(Protocol):
+    """Numbers that repeat neither across agents nor restarts, within their width."""
+
+    def control_number(self) -> int: ...
+
+
+class Lag(Protocol):
+    """How far the event loop fell behind."""
+
+    def finding_since(self, began: Duration) -> Finding | None:
+        """What the loop's lateness says about a run that began at this monotonic reading."""
+
+
+class NoLag:
+    """For where nobody watches the loop."""
+
+    def finding_since(self, began: Duration) -> Finding | None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Generators:
+    """Draws the values behind `${uuid}`, `${trace}`, `${control_number}`, `${now}`, `${today-30d}`, `${secret:NAME}`.
+
+    `secrets` looks a secret up by name and raises ValueError, naming it, where it is not there.
+    """
+
+    clock: Clock
+    numbers: Numbers
+    secrets: Callable[[str], str]
+
+    def __call__(self, name: str) -> str:
+        if name.startswith("secret:"):
+            return self.secrets(name.removeprefix("secret:"))
+        match name:
+            case "uuid":
+                return str(uuid.uuid4())
+            case "trace":
+                return uuid.uuid4().hex.upper()
+            case "control_number":
+                return str(self.numbers.control_number())
+            case "stan":
+                return f"{self.numbers.control_number() % 1_000_000:06d}"
+        now = self.clock.now()
+        if name == "now":
+            return to_datetime(now).strftime("%Y-%m-%dT%H:%M:%SZ")
+        days = int(name.removeprefix("today").removesuffix("d") or 0)
+        return to_datetime(now + days * DAY).strftime("%Y-%m-%d")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a run needs besides its check. `describe` makes a detail fit to leave the process (redaction)."""
+
+    region: str
+    transport: Transport
+    clock: Clock
+    generate: Callable[[str], str]
+    table: OutcomeTable
+    lag: Lag = field(default_factory=NoLag)
+    describe: Callable[[str], str] = lambda text: text
+
+
+class Execution:
+    """One run. Call `measure`, then `clean_up`, then `record`."""
+
+    def __init__(self, check: Check, surroundings: Surroundings) -> None:
+        self.check = check
+        self._around = surroundings
+        self._run = ScenarioRun(check.scenario, surroundings.generate, surroundings.table)
+        self._prepared: dict[str, Prepared] = {}
+        self._steps: list[StepRecord] = []
+        self._void: Finding | None = None
+        self.started_at: Instant = 0
+        self.latency: Duration = 0
+
+    @property
+    def outcome(self) -> Outcome:
+        """The run's outcome; the agent's own trouble goes before what the target seemed to do."""
+        if self._void is not None:
+            return Outcome(OutcomeClass.AGENT_FAULT, self._void.code, self._void.place, self._void.detail)
+        return self._run.outcome
+
+    @property
+    def cleanup(self) -> CleanupState:
+        return self._run.cleanup
+
+    async def measure(self) -> None:
+        """Send the steps, one after the other, within the check's timeout. Raises only CancelledError."""
+        clock = self._around.clock
+        began = clock.monotonic()
+        self.started_at = clock.now()
+        while not self._run.is_measured_over:
+            call = self._run.next()
+            if call is None:
+                break
+            left = self.check.timeout - (clock.monotonic() - began)
+            step_began = clock.monotonic()
+            exchange, outcome = await self._exchange(call, left)
+            now = clock.monotonic()
+            self.latency = now - began
+            self._steps.append(
+                StepRecord(
+                    call.step.name,
+                    outcome.outcome,
+                    outcome.code,
+                    outcome.place,
+                    now - step_began,
+                    exchange.phases if exchange else Phases(),
+                    exchange.reply.status if exchange and exchange.reply else 0,
+                )
+            )
+        self._void = self._around.lag.finding_since(began) or self._clock_step(began)
+
+    def _clock_step(self, began: Duration) -> Finding | None:
+        step = (self._around.clock.now() - self.started_at) - (self._around.clock.monotonic() - began)
+        if abs(step) <= LARGEST_CLOCK_STEP:
+            return None
+        return Finding("clock-stepped", "agent/clock", f"the wall clock moved {step / SECOND:+.1f} s during the run")
+
+    async def clean_up(
+        self, delays: tuple[Duration, ...] = CLEANUP_DELAYS, hurry: asyncio.Event | None = None
+    ) -> CleanupState:
+        """Undo what may have happened, trying again after each delay; once `hurry` is set, one last time at once.
+
+        Raises only CancelledError.
+        """
+        hurry = hurry or asyncio.Event()
+        for delay in delays:
+            if self._run.cleanup is not CleanupState.UNCONFIRMED:
+                break
+            was_hurried = hurry.is_set()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(hurry.wait(), delay / SECOND)
+            self._run.try_again()
+            while (call := self._run.next()) is not None:
+                await self._exchange(call, self.check.timeout)
+            if was_hurried:
+                break
+        return self._run.cleanup
+
+    async def _exchange(self, call: Call, timeout: Duration) -> tuple[Exchange | None, Outcome]:
+        probe = PROBES[call.kind]
+        try:
+            prepared = self._prepared.get(call.step.name)
+            if prepared is None:
+                prepared = probe.prepare(call.request, self.check.target, self._around.generate)
+                self._prepared[call.step.name] = prepared
+        except ValueError as error:
+            return None, self._run.feed(Observation.failed("cannot-prepare", "agent/request", str(error)))
+        if timeout <= 0:
+            return None, self._run.feed(Observation.failed("timeout", "net/connect", "no time was left for this step"))
+        exchange = await self._around.transport.exchange(prepared.request, timeout)
+        if exchange.reply is None:
+            observation = Observation((exchange.failure or Finding("failed", "net/connect"),))
+        else:
+            observation = probe.read(prepared, exchange.reply)
+        return exchange, self._run.feed(observation)
+
+    def record(
+        self,
+        *,
+        purpose: str,
+        scheduled_at: Instant,
+        clock_offset: Duration | None = None,
+        clock_error: Duration | None = None,
+    ) -> RunRecord:
+        """What the run leaves behind."""
+        outcome = self.outcome
+        phases = Phases()
+        for step in self._steps:
+            phases = phases + step.phases
+        return RunRecord(
+            check=self.check.name,
+            scenario=self.check.scenario.name,
+            region=self._around.region,
+            purpose=purpose,
+            scheduled_at=scheduled_at,
+            started_at=self.started_at,
+            interval=self.check.interval,
+            latency=self.latency,
+            outcome=outcome.outcome,
+            fault=outcome.fault,
+            code=outcome.code,
+            place=outcome.place,
+            step=self._run.deciding_step,
+            detail=self._around.describe(outcome.detail),
+            status=self._steps[-1].status if self._steps else 0,
+            cleanup=self.cleanup,
+            clock_offset=clock_offset,
+            clock_error=clock_error,
+            phases=phases,
+            steps=tuple(self._steps) if len(self._steps) > 1 else (),
+        )
+
+
+def secrets_from(environ: Mapping[str, str]) -> Callable[[str], str]:
+    """Look secrets up in the environment: `${secret:NAME}` is NAME, or what the file NAME_FILE holds."""
+
+    def look_up(name: str) -> str:
+        if name in environ:
+            return environ[name]
+        if path := environ.get(f"{name}_FILE"):
+            try:
+                with open(path, encoding="utf-8") as file:
+                    return file.read(65536).removesuffix("\n")
+            except OSError as error:
+                raise ValueError(
+                    f"secret {name}: cannot read the file that {name}_FILE names: {error.strerror}"
+                ) from None
+        raise ValueError(f"secret {name} is not set; set {name} or {name}_FILE in the environment")
+
+    return look_up

@@ -1,0 +1,116 @@
+"""The `http` probe: any request over HTTP, with JSON bodies read into facts.
+
+Facts: `status`, `header.<name in lower case>`, and `json.<path>` for each scalar of a JSON answer
+("json.card.last4", "json.items.0.id").
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from outrider import __version__
+from outrider.core.outcome import Finding, Observation
+from outrider.probes import Generate, Prepared, Target, join
+from outrider.scenario import as_text
+from outrider.transport import HttpReply, HttpRequest
+
+USER_AGENT = f"outrider/{__version__} (synthetic transaction)"
+_MOST_FACTS = 500
+_DEEPEST = 20
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a step may say of its request. `contains` are texts that the answer's body must hold."""
+
+    path: str
+    method: str = "GET"
+    headers: dict[str, str] = {}
+    body: str | None = None
+    json: Any = None
+    contains: list[str] = []
+
+
+class HttpProbe:
+    """See `outrider.probes.Probe`."""
+
+    def check(self, request: Mapping[str, Any]) -> None:
+        read = msgspec.convert(request, Request)
+        if read.body is not None and read.json is not None:
+            raise ValueError("a request has a body or a json, not both")
+        if not read.method.isalpha() or read.method != read.method.upper():
+            raise ValueError(f"{read.method!r} is not an HTTP method; write it like GET or POST")
+
+    def prepare(self, request: Mapping[str, Any], target: Target, generate: Generate) -> Prepared:
+        wanted = msgspec.convert(request, Request)
+        headers = {"User-Agent": USER_AGENT, "Accept": "*/*", **dict(target.headers)}
+        body = b""
+        if wanted.json is not None:
+            body = json.dumps(wanted.json, separators=(",", ":")).encode()
+            headers["Content-Type"] = "application/json"
+        elif wanted.body is not None:
+            body = wanted.body.encode()
+        headers |= wanted.headers
+        sent = {f"contains.{number}": text for number, text in enumerate(wanted.contains)}
+        return Prepared(
+            HttpRequest(
+                wanted.method,
+                join(target, wanted.path),
+                tuple(headers.items()),
+                body,
+                target.ca_file,
+                target.verify_tls,
+            ),
+            sent,
+        )
+
+    def read(self, prepared: Prepared, reply: HttpReply) -> Observation:
+        facts: dict[str, tuple[str, ...]] = {"status": (str(reply.status),)}
+        facts |= {f"header.{name.lower()}": (value,) for name, value in reply.headers}
+        findings = list(status_findings(reply))
+        if "json" in reply.header("Content-Type"):
+            try:
+                facts |= {path: (text,) for path, text in _leaves(json.loads(reply.body))}
+            except (ValueError, RecursionError):
+                findings.append(Finding("not-json", "body/json", "the body says that it is JSON, and is not"))
+        elif _expects_json(prepared) and not findings:
+            findings.append(
+                Finding(
+                    "not-json", "body/type", f"expected JSON, got {reply.header('Content-Type') or 'no content type'}"
+                )
+            )
+        text = reply.body.decode("utf-8", "replace") if prepared.sent else ""
+        findings += [
+            Finding("missing", "body/contains", f"the body does not contain {wanted!r}")
+            for wanted in prepared.sent.values()
+            if wanted not in text
+        ]
+        return Observation(tuple(findings), facts)
+
+
+def status_findings(reply: HttpReply) -> Iterator[Finding]:
+    """A status that is not a success (RFC 9110, 15.3) is a finding."""
+    if not 200 <= reply.status < 300:
+        yield Finding(str(reply.status), "status", f"HTTP status {reply.status}")
+
+
+def _expects_json(prepared: Prepared) -> bool:
+    return any(name == "Content-Type" and value == "application/json" for name, value in prepared.request.headers)
+
+
+def _leaves(value: Any, path: str = "json", depth: int = 0) -> Iterator[tuple[str, str]]:
+    """Every scalar of a JSON value with its path, down to a bounded depth and number."""
+    stack = [(path, value, depth)]
+    found = 0
+    while stack and found < _MOST_FACTS:
+        path, value, depth = stack.pop()
+        if isinstance(value, dict | list):
+            if depth < _DEEPEST:
+                pairs = value.items() if isinstance(value, dict) else enumerate(value)
+                stack += [(f"{path}.{key}", each, depth + 1) for key, each in pairs]
+        else:
+            found += 1
+            yield path, as_text(value)

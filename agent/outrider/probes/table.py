@@ -1,0 +1,14 @@
+"""Every probe there is, by the name that scenarios use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from outrider.probes import Probe
+from outrider.probes.http import HttpProbe
+from outrider.probes.x12 import X12Probe
+
+PROBES: Mapping[str, Probe] = {
+    "http": HttpProbe(),
+    "x12": X12Probe(),
+}

@@ -1,0 +1,149 @@
+"""The loop: timetable -> scenario -> probe -> spool, one per check.
+
+A run never overlaps its predecessor, and what it has to undo afterwards never delays the next slot. The runner
+decides nothing about what an answer means, and waits for nobody but its own spool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from outrider.clock import Clock
+from outrider.codecs.records import encode_record
+from outrider.core.outcome import Finding
+from outrider.core.timetable import Slot
+from outrider.core.units import MILLISECOND, SECOND, Duration, Instant
+from outrider.core.wire import RunRecord
+from outrider.execution import Check, Execution, Surroundings
+from outrider.scenario import CleanupState
+from outrider.spool import Outbox
+
+LAG_LIMIT: Duration = 250 * MILLISECOND
+_LAG_BEAT: Duration = 50 * MILLISECOND
+_LONGEST_SLEEP: Duration = 10 * SECOND
+
+
+class LoopLag:
+    """Watches how late the event loop wakes up; a run measured by a late loop is void, not slow.
+
+    Run `watch` as a task. Readings are monotonic microseconds.
+    """
+
+    def __init__(self, clock: Clock, limit: Duration = LAG_LIMIT) -> None:
+        self._clock = clock
+        self._limit = limit
+        self._late_at: Instant = -1
+        self._due: Duration | None = None
+        self.worst: Duration = 0
+
+    async def watch(self) -> None:
+        while True:
+            self._due = self._clock.monotonic() + _LAG_BEAT
+            await asyncio.sleep(_LAG_BEAT / SECOND)
+            self._note(self._clock.monotonic())
+
+    def _note(self, now: Duration) -> None:
+        if self._due is not None and now - self._due > self._limit:
+            self._late_at, self.worst = now, max(self.worst, now - self._due)
+
+    def finding_since(self, began: Duration) -> Finding | None:
+        # The beat may be as late as the run that asks, and not have had its turn yet.
+        self._note(self._clock.monotonic())
+        if self._late_at < began:
+            return None
+        return Finding("loop-lag", "agent/loop", f"the agent itself was late by more than {self._limit // 1000} ms")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What observers (metrics, the demo's table) are told when a run is recorded."""
+
+    record: RunRecord
+    lateness: Duration
+
+
+class Runner:
+    """Runs every check until cancelled, then lets what is under way end.
+
+    `offset` gives the current estimate of (clock offset, its error), or (None, None).
+    """
+
+    def __init__(
+        self,
+        checks: Iterable[Check],
+        surroundings: Surroundings,
+        outbox: Outbox,
+        *,
+        offset: Callable[[], tuple[Duration | None, Duration | None]],
+        observe: Callable[[Ended], None] = lambda _: None,
+        missed: Callable[[str, int], None] = lambda _check, _slots: None,
+    ) -> None:
+        self.checks = tuple(checks)
+        self._around = surroundings
+        self._outbox = outbox
+        self._offset = offset
+        self._observe = observe
+        self._missed = missed
+        self._stopping = asyncio.Event()
+        self._afterwards: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Serve the timetables until `stop`; returns when the last run and its cleanup are recorded."""
+        async with asyncio.TaskGroup() as group:
+            for check in self.checks:
+                group.create_task(self._serve(check), name=f"check {check.name}")
+        if self._afterwards:
+            await asyncio.gather(*self._afterwards)
+
+    def stop(self) -> None:
+        """Begin no more runs."""
+        self._stopping.set()
+
+    async def _serve(self, check: Check) -> None:
+        last: Instant | None = None
+        while not self._stopping.is_set():
+            slot = check.timetable.next_slot(self._around.clock.now(), last)
+            self._skip(check, slot.missed)
+            if not await self._wait_until(slot.at):
+                return
+            last = slot.at
+            if check.timetable.is_too_late(slot, self._around.clock.now()):
+                self._skip(check, 1)
+                continue
+            self._outbox.count("scheduled")
+            await self._run(check, slot)
+
+    def _skip(self, check: Check, slots: int) -> None:
+        if slots:
+            self._outbox.count("scheduled", slots)
+            self._outbox.count("skipped", slots)
+            self._missed(check.name, slots)
+
+    async def _wait_until(self, instant: Instant) -> bool:
+        """Sleep by the wall clock, looking again every few seconds since it may be set; False when stopping."""
+        while (left := instant - self._around.clock.now()) > 0:
+            try:
+                await asyncio.wait_for(self._stopping.wait(), min(left, _LONGEST_SLEEP) / SECOND)
+            except TimeoutError:
+                continue
+            return False
+        return True
+
+    async def _run(self, check: Check, slot: Slot) -> None:
+        execution = Execution(check, self._around)
+        offset, error = self._offset()
+        await execution.measure()
+        lateness = execution.started_at - slot.at
+
+        async def finish() -> None:
+            if execution.cleanup is CleanupState.UNCONFIRMED:
+                await execution.clean_up(hurry=self._stopping)
+            record = execution.record(purpose="probe", scheduled_at=slot.at, clock_offset=offset, clock_error=error)
+            await self._outbox.append(encode_record(record))
+            self._observe(Ended(record, lateness))
+
+        task = asyncio.create_task(finish(), name=f"afterwards {check.name}")
+        self._afterwards.add(task)
+        task.add_done_callback(self._afterwards.discard)

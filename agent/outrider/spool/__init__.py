@@ -1,0 +1,9 @@
+"""The agent's durable outbox: every result goes here first, and leaves when the collector has synced it.
+
+`Outbox` is what the agent uses; `file.SpoolFile` is the SQLite file behind it.
+"""
+
+from outrider.spool.file import DEFAULT_QUOTA, SpoolError
+from outrider.spool.outbox import Outbox, conservation
+
+__all__ = ["DEFAULT_QUOTA", "Outbox", "SpoolError", "conservation"]

@@ -1,0 +1,210 @@
+"""The spool as the agent sees it: asynchronous, with one writer thread and shared commits.
+
+`append` returns after its record is synced to disk. What waits while a commit runs goes into the next one together,
+so the cost of a sync is shared and nobody waits for a timer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, TypeVar
+
+from outrider.clock import Clock
+from outrider.core.units import DAY, Duration
+from outrider.core.wire import Entry
+from outrider.spool.file import DEFAULT_QUOTA, SpoolError, SpoolFile
+
+T = TypeVar("T")
+_Request = tuple[Callable[[], Any], "Future[Any]"]
+
+CONTROL_NUMBERS_PER_AGENT = 10**6
+_CONTROL_NUMBER_BLOCK = 1000
+_PATIENCE_S = 10
+_WENT = ("delivered", "dead_lettered", "dropped_quota", "dropped_corrupt")
+
+
+class Outbox:
+    """Open it once a process; `close` it to let go of the file. Raises SpoolError where it cannot be opened.
+
+    `number` is the agent's, 0 to 999: the first digits of its control numbers.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        agent: str,
+        clock: Clock,
+        quota: int = DEFAULT_QUOTA,
+        retention: Duration = DAY,
+        number: int = 0,
+    ) -> None:
+        self._file = SpoolFile(path, agent=agent, clock=clock, quota=quota, retention=retention)
+        self._number = number
+        self._control_numbers: list[int] = []
+        self._pending: Counter[str] = Counter()
+        self._pending_lock = threading.Lock()
+        self._totals: Mapping[str, int] = dict(self._file.counts)
+        self._work: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._write, name="spool", daemon=True)
+        self._thread.start()
+
+    @property
+    def agent(self) -> str:
+        return self._file.agent
+
+    @property
+    def epoch(self) -> str:
+        return self._file.epoch
+
+    @property
+    def acknowledged(self) -> int:
+        """The highest seq that the collector has acknowledged."""
+        return self._file.acknowledged
+
+    @property
+    def set_aside(self) -> Path | None:
+        """Where the old file went, if it could not be opened."""
+        return self._file.set_aside
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Add to a running total; it is written with the next commit."""
+        with self._pending_lock:
+            self._pending[name] += by
+
+    def counts(self) -> dict[str, int]:
+        """All totals of this epoch, `waiting` among them; see `SpoolFile.counts`."""
+        with self._pending_lock:
+            totals = Counter(self._totals) + self._pending
+        return {**totals, "waiting": totals["recorded"] - sum(totals[name] for name in _WENT)}
+
+    async def append(self, body: bytes) -> int | None:
+        """Keep a record; its seq, once synced. None where it could not be kept, which is counted."""
+        try:
+            return await self._ask(lambda: self._file.append(body))
+        except SpoolError:
+            self.count("dropped_unwritable")
+            return None
+
+    async def read(self, most: int, most_bytes: int) -> tuple[Entry, ...]:
+        """The oldest records that wait, at least one if any does."""
+        return await self._ask(lambda: self._file.read(most, most_bytes))
+
+    async def acknowledge(self, high_water: int) -> None:
+        """The collector has synced every record up to this seq."""
+        await self._ask(lambda: self._file.acknowledge(high_water))
+
+    async def dead_letter(self, seq: int, reason: str) -> None:
+        """Put a record aside that the collector cannot read, with its reason."""
+        await self._ask(lambda: self._file.put_aside(seq, reason, "dead_lettered"))
+
+    async def begin_new_epoch(self) -> None:
+        """Start a new sequence with what waits (this spool was cloned)."""
+        await self._ask(self._file.renumber)
+
+    def control_number(self) -> int:
+        """At most nine digits: this agent's number, then a counter that goes on after a restart.
+
+        Blocks for one commit in a thousand calls. Raises SpoolError where the spool does not answer.
+        """
+        if not self._control_numbers:
+            try:
+                self._control_numbers = self._submit(self._reserve).result(_PATIENCE_S)[::-1]
+            except TimeoutError:
+                raise SpoolError(f"{self._file.path} does not answer") from None
+        return self._number * CONTROL_NUMBERS_PER_AGENT + self._control_numbers.pop()
+
+    def close(self) -> None:
+        """Write what is pending and let go of the file."""
+        self._work.put(None)
+        self._thread.join()
+
+    def _reserve(self) -> list[int]:
+        """The next block of control numbers, written down before the first of them is used. Zero is none."""
+        first = int(self._file.fact("control_numbers") or 1)
+        following = first + _CONTROL_NUMBER_BLOCK
+        if following >= CONTROL_NUMBERS_PER_AGENT:
+            following = 1
+        self._file.set_fact("control_numbers", str(following))
+        return list(range(first, min(first + _CONTROL_NUMBER_BLOCK, CONTROL_NUMBERS_PER_AGENT)))
+
+    def _submit(self, work: Callable[[], T]) -> Future[T]:
+        future: Future[T] = Future()
+        self._work.put((work, future))
+        return future
+
+    async def _ask(self, work: Callable[[], T]) -> T:
+        return await asyncio.wrap_future(self._submit(work))
+
+    # --- the writer thread ---------------------------------------------------------------------------------------
+
+    def _write(self) -> None:
+        """Take all that waits, do it in one transaction, then answer; until told to stop."""
+        stopping = False
+        while not stopping:
+            waiting = [self._work.get()]
+            while not self._work.empty():
+                waiting.append(self._work.get_nowait())
+            stopping = None in waiting
+            self._serve([each for each in waiting if each is not None and each[1].set_running_or_notify_cancel()])
+        self._file.close()
+
+    def _serve(self, requests: list[_Request]) -> None:
+        try:
+            results = self._together([work for work, _ in requests])
+        except Exception:
+            # One cannot take the others along: each by itself, with room made where there is none.
+            for work, future in requests:
+                self._alone(work, future)
+        else:
+            for (_, future), result in zip(requests, results, strict=True):
+                future.set_result(result)
+
+    def _together(self, works: list[Callable[[], Any]]) -> list[Any]:
+        with self._pending_lock:
+            pending = Counter(self._pending)
+        try:
+            self._file.begin()
+            self._file.counts += pending
+            results = [work() for work in works]
+            self._file.commit()
+        except BaseException:
+            self._file.roll_back()
+            raise
+        with self._pending_lock:
+            self._pending -= pending
+            self._totals = dict(self._file.counts)
+        return results
+
+    def _alone(self, work: Callable[[], Any], future: Future[Any]) -> None:
+        def after_making_room() -> Any:
+            self._file.make_room()
+            return work()
+
+        failure: Exception | None = None
+        for attempt in (work, after_making_room):
+            try:
+                future.set_result(self._together([attempt])[0])
+                return
+            except sqlite3.Error as error:
+                failure = SpoolError(f"cannot write {self._file.path}: {error}")
+                if "full" not in str(error):
+                    break
+            except Exception as error:
+                failure = error
+                break
+        future.set_exception(failure or SpoolError("nothing was tried"))
+
+
+def conservation(counts: Mapping[str, int]) -> tuple[int, int]:
+    """Both sides of the promise: scheduled, and the sum of where each scheduled run went. They differ by the runs
+    that are under way."""
+    ways = (*_WENT, "skipped", "lost_in_flight", "waiting", "dropped_unwritable")
+    return counts.get("scheduled", 0), sum(counts.get(name, 0) for name in ways)

@@ -1,0 +1,202 @@
+"""What people see on a terminal: tables of records, statements, windows. Programs read `--json`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from outrider.core.outcome import STANDINGS, OutcomeClass, Standing
+from outrider.core.units import SECOND, format_duration
+from outrider.core.wire import RunRecord
+
+Plain = Mapping[str, Any]
+
+VERDICT_STYLES = {"met": "green", "missed": "bold red", "inconclusive": "yellow", "no data": "dim"}
+_STANDING_STYLES = {Standing.GOOD: "green", Standing.BAD: "red", Standing.PARTNER: "yellow", Standing.VOID: "dim"}
+_INFINITE = "∞"
+_NOTHING = "–"
+
+
+def console() -> Console:
+    """Standard output; wide enough for the tables where it is no terminal. NO_COLOR is honoured."""
+    return Console(width=None if sys.stdout.isatty() else 150, highlight=False)
+
+
+def verdict(text: str) -> str:
+    """A verdict in its colour."""
+    return f"[{VERDICT_STYLES.get(text, '')}]{text}[/]"
+
+
+def outcome(text: str) -> str:
+    """An outcome class in the colour of its standing."""
+    return f"[{_STANDING_STYLES[STANDINGS[OutcomeClass(text)]]}]{text}[/]"
+
+
+def seconds(duration: int | None) -> str:
+    """Microseconds as seconds to the millisecond, cut up; infinity for None."""
+    return _INFINITE if duration is None else f"{-(-duration // 1000) / 1000:.3f} s"
+
+
+def percent(share: Plain | None) -> str:
+    """A share of a statement as it was cut."""
+    return _NOTHING if share is None else str(share["percent"]).replace("%", " %")
+
+
+def show_records(records: Sequence[RunRecord]) -> None:
+    """The table of `outrider once`."""
+    table = Table("check", "outcome", "whose", "time", "step", "code", "place", "detail", box=None, pad_edge=False)
+    for record in records:
+        detail = escape(record.detail)
+        if record.cleanup == "unconfirmed":
+            detail = f"[bold red]cleanup not confirmed[/] {detail}"
+        table.add_row(
+            escape(record.check),
+            outcome(record.outcome),
+            "" if record.fault == "none" else record.fault,
+            seconds(record.latency),
+            escape(record.step),
+            escape(record.code),
+            escape(record.place),
+            detail,
+        )
+    console().print(table)
+
+
+def show_statement(statement: Plain) -> None:
+    """The statement as people read it."""
+    out = console()
+    period = statement["period"]
+    out.print(f"\n[bold]Statement: {escape(statement['agreement'])}[/], {escape(period['label'])}")
+    out.print(
+        f"{period['start']} to {period['end']} as of {statement['as_of']}, verdict {verdict(statement['verdict'])}\n"
+    )
+    out.print(_guarantees(statement["guarantees"]))
+    for guarantee in statement["guarantees"]:
+        out.print()
+        out.print(f"[bold]{guarantee['id']}[/] {verdict(guarantee['verdict'])}: {escape(guarantee['reason'])}")
+        if "adjusted" in guarantee:
+            for line in _response_lines(guarantee):
+                out.print(f"  {line}")
+        else:
+            out.print(_checks(guarantee["checks"]))
+            for line in _outage_lines(guarantee["checks"]):
+                out.print(f"  {line}")
+    if statement["windows"]:
+        out.print("\n[bold]Maintenance[/]")
+        out.print(windows_table(statement["windows"]))
+
+
+def _guarantees(guarantees: Iterable[Plain]) -> Table:
+    table = Table("", "guarantee", "verdict", "target", "adjusted", "raw", "lowest coverage", box=None, pad_edge=False)
+    for guarantee in guarantees:
+        adjusted, raw = _headline(guarantee)
+        shares = [region["percent"] for check in guarantee["checks"] for region in check["coverage"]]
+        known = [share for share in shares if share is not None]
+        table.add_row(
+            guarantee["id"],
+            escape(guarantee["title"]),
+            verdict(guarantee["verdict"]),
+            ("> " if guarantee["target"]["strict"] else "≥ ") + percent(guarantee["target"]),
+            adjusted,
+            raw,
+            min(known, key=lambda text: float(text.rstrip("%"))).replace("%", " %") if known else _NOTHING,
+        )
+    return table
+
+
+def _headline(guarantee: Plain) -> tuple[str, str]:
+    """Adjusted and raw; for several checks, of the one that is worst off."""
+    if "adjusted" in guarantee:
+        return tuple(percent(guarantee[side]["share"]) for side in ("adjusted", "raw"))  # type: ignore[return-value]
+    parts = [part for part in guarantee["checks"] if part["adjusted"]["low"] is not None]
+    if not parts:
+        return _NOTHING, _NOTHING
+    worst = min(parts, key=lambda part: part["adjusted"]["low"]["numerator"] / part["adjusted"]["low"]["denominator"])
+    return percent(worst["adjusted"]["figure"]), percent(worst["raw"]["figure"])
+
+
+def _checks(parts: Iterable[Plain]) -> Table:
+    table = Table(
+        "  check", "verdict", "adjusted", "at least", "at most", "raw", "up", "down", "unknown", "excused",
+        "good samples", "5-min mean", box=None, pad_edge=False,
+    )  # fmt: skip
+    for part in parts:
+        adjusted = part["adjusted"]
+        table.add_row(
+            "  " + escape(part["check"]),
+            verdict(part["verdict"]),
+            percent(adjusted["figure"]),
+            percent(adjusted["low"]),
+            percent(adjusted["high"]),
+            percent(part["raw"]["figure"]),
+            *(str(adjusted[key]) for key in ("up", "down", "unknown", "excused")),
+            percent(adjusted["good_share"]),
+            percent(adjusted["five_minute_mean"]),
+        )
+    return table
+
+
+def _outage_lines(parts: Iterable[Plain]) -> Iterable[str]:
+    for part in parts:
+        for outage in part["adjusted"]["outages"]:
+            causes = ", ".join(
+                f"{cause['outcome']} ({cause['code']} at {cause['place']})" for cause in outage["causes"]
+            )
+            yield (
+                f"[red]outage[/] {escape(part['check'])}: {outage['start']} to {outage['end']} "
+                f"({format_duration(outage['length_us'])}), {', '.join(map(escape, outage['regions']))}: "
+                f"{escape(causes) or 'no run was ok'}, {outage['samples']} samples"
+            )
+
+
+def _response_lines(guarantee: Plain) -> Iterable[str]:
+    for side in ("adjusted", "raw"):
+        figures = guarantee[side]
+        mean = figures["fastest_mean_us"]
+        yield (
+            f"{side:9} {figures['within']} of {figures['samples']} within {format_duration(guarantee['limit_us'])} = "
+            f"{percent(figures['share'])}; p90 {seconds(figures['p90_us'])}; {figures['failed']} failed; "
+            f"mean of the fastest nine tenths {_INFINITE if mean is None else f'{mean / SECOND:.3f} s'}; "
+            f"of answered ones only {percent(figures['answered_share'])}; "
+            f"{figures['partner_failed']} left out as a partner failed, {figures['void']} void"
+        )
+    interval = guarantee["adjusted"]["share_interval"]
+    if interval:
+        yield f"95 % interval of the share: {percent(interval[0])} to {percent(interval[1])}"
+    if guarantee["remark"]:
+        yield f"[yellow]{escape(guarantee['remark'])}[/]"
+
+
+def windows_table(windows: Iterable[Plain]) -> Table:
+    """Windows with what each excuses under each guarantee."""
+    table = Table(
+        "window", "last act", "start", "end", "notice", "scope", "excuses", "reason", box=None, pad_edge=False
+    )
+    for window in windows:
+        first = window["versions"][0]
+        table.add_row(
+            window["window"],
+            window["act"],
+            window["start"],
+            window["end"],
+            format_duration(first["notice_us"] // SECOND * SECOND),
+            escape(", ".join(window["scope"])),
+            "\n".join(_excuse(excuse) for excuse in window["excuses"]),
+            escape(window["reason"]),
+        )
+    return table
+
+
+def _excuse(excuse: Plain) -> str:
+    text = f"{excuse['guarantee']}: {format_duration(excuse['excused_us'])}"
+    return text if excuse["why_not"] is None else f"{text} [yellow]({escape(excuse['why_not'])})[/]"
+
+
+def show_windows(windows: Iterable[Plain]) -> None:
+    """The table of `outrider window`."""
+    console().print(windows_table(windows))

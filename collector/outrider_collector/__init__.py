@@ -1,0 +1,1 @@
+"""The collector: receives every agent's results, keeps them, and states the account of a period."""

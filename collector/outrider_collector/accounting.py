@@ -1,0 +1,235 @@
+"""From stored runs to measured and judged guarantees. Figures are derived here each time, by the pure rules of core.
+
+An account is a function of (agreement, period, as-of instant): runs and announcements recorded later do not exist
+for it. What is younger than `settle` at the as-of instant is not judged yet, since its results may be under way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from outrider.core.guarantee import Agreement, Guarantee, Measure
+from outrider.core.intervals import NOTHING, Interval, Intervals
+from outrider.core.maintenance import Announcement, excused
+from outrider.core.measuring import Latencies, Rules, fastest, measure, measure_response
+from outrider.core.outcome import OutcomeClass, Standing
+from outrider.core.sli import OUTCOME_NUMBER, OUTCOME_ORDER, Availability, ResponseTime, SliceCounts
+from outrider.core.uncertainty import quantile_ranks
+from outrider.core.units import DAY, Duration, Instant
+from outrider.core.verdict import Judgement, judge_availability, judge_response, worst
+from outrider_collector.store import Columns, Excluded, Seen, Selection, Store
+
+MEMORY: Duration = 7 * DAY
+"""A check or region that was heard of within this long before a period belongs to it: silence must show."""
+
+P90 = Fraction(9, 10)
+_VOID = OUTCOME_NUMBER[OutcomeClass.AGENT_FAULT]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One check under one guarantee: adjusted figures, raw ones, what was excused, and the judgement."""
+
+    check: str
+    adjusted: Availability
+    raw: Availability
+    excused: Intervals
+    judgement: Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class Pooled:
+    """Response times under one guarantee; `p90_interval` is a 95 % interval, None as an end is infinity."""
+
+    adjusted: ResponseTime
+    raw: ResponseTime
+    p90_interval: tuple[Duration | None, Duration | None] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One guarantee in one period. `pooled` is there for response times only."""
+
+    guarantee: Guarantee
+    measured: Interval | None
+    parts: tuple[Part, ...]
+    pooled: Pooled | None
+    judgement: Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What an account is made from."""
+
+    period: Interval
+    as_of: Instant
+    ledger: int
+    announcements: tuple[Announcement, ...]
+
+
+class Accountant:
+    """Makes accounts from a store. Reads only."""
+
+    def __init__(self, store: Store, agreement: Agreement, settle: Duration) -> None:
+        self._store = store
+        self._settle = settle
+        self.agreement = agreement
+
+    def basis(self, period: Interval, as_of: Instant, announcements: Sequence[Announcement]) -> Basis:
+        known = tuple(each for each in announcements if each.recorded_at <= as_of)
+        return Basis(period, as_of, self._store.position(as_of), known)
+
+    def settled(self, period: Interval, as_of: Instant, length: Duration) -> Interval | None:
+        """The part of the period whose whole slices are old enough to be judged; None if there is none yet."""
+        end = min(period.end, (as_of - self._settle) // length * length)
+        return Interval(period.start, end) if end > period.start else None
+
+    def account(self, guarantee: Guarantee, basis: Basis) -> Account:
+        """Measure and judge one guarantee."""
+        measured = self.settled(basis.period, basis.as_of, guarantee.slice)
+        if measured is None:
+            return Account(guarantee, None, (), None, worst(()))
+        seen = [
+            each
+            for each in self._store.seen(Interval(measured.start - MEMORY, measured.end), basis.ledger)
+            if guarantee.covers(each.check)
+        ]
+        checks = tuple(sorted({each.check for each in seen}))
+        taken_out = {check: self.excused(guarantee, basis, measured, check) for check in checks}
+        parts = tuple(self._parts(guarantee, basis, measured, seen, taken_out))
+        if guarantee.measure is Measure.AVAILABILITY:
+            return Account(guarantee, measured, parts, None, worst(part.judgement for part in parts))
+        pooled = self._pool(guarantee, basis, measured, taken_out)
+        coverage = {part.check: part.adjusted.lowest_coverage for part in parts}
+        known = {check: share for check, share in coverage.items() if share is not None}
+        return Account(guarantee, measured, parts, pooled, judge_response(pooled.adjusted, guarantee, known))
+
+    @staticmethod
+    def excused(guarantee: Guarantee, basis: Basis, span: Interval, check: str) -> Intervals:
+        """The time that is taken out for a check under a guarantee."""
+        if not guarantee.windows_excuse:
+            return NOTHING
+        return excused(basis.announcements, guarantee.notice, span, check, guarantee.excuse_cap)
+
+    # --- availability --------------------------------------------------------------------------------------------
+
+    def _parts(
+        self,
+        guarantee: Guarantee,
+        basis: Basis,
+        measured: Interval,
+        seen: Sequence[Seen],
+        taken_out: dict[str, Intervals],
+    ) -> list[Part]:
+        rules = Rules(guarantee.slice, guarantee.standing, guarantee.quorum)
+        lead = max((each.interval for each in seen if each.interval > guarantee.slice), default=0)
+        selection = _selection(taken_out, Interval(measured.start - lead, measured.end), basis.ledger)
+        rows = self._store.slice_counts(selection, guarantee.slice)
+        if guarantee.void_inflight:
+            rows = _with_straddlers_void(rows, self._straddlers(selection, taken_out, guarantee), guarantee.slice)
+        parts = []
+        for check, excluded in taken_out.items():
+            regions = sorted({each.region for each in seen if each.check == check})
+            of_check = rows["check"] == check
+            kept = of_check & (rows["left_out"] == 0)
+            adjusted = measure(_slice_counts(rows, kept, regions), excluded, measured, rules)
+            raw = measure(_slice_counts(rows, of_check, regions), NOTHING, measured, rules)
+            parts.append(Part(check, adjusted, raw, excluded, judge_availability(adjusted, guarantee)))
+        return parts
+
+    def _straddlers(self, selection: Selection, taken_out: dict[str, Intervals], guarantee: Guarantee) -> Columns:
+        """BAD runs that were under way when a window opened (R8, where agreed)."""
+        edges = [Excluded(check, each) for check, spans in taken_out.items() for each in spans]
+        rows = self._store.straddlers(selection, edges)
+        is_bad = np.isin(rows["outcome"], _numbers(guarantee, Standing.BAD))
+        return {name: column[is_bad] for name, column in rows.items()}
+
+    # --- response time -------------------------------------------------------------------------------------------
+
+    def _pool(self, guarantee: Guarantee, basis: Basis, measured: Interval, taken_out: dict[str, Intervals]) -> Pooled:
+        assert guarantee.limit is not None
+        everything = _selection(dict.fromkeys(taken_out, NOTHING), measured, basis.ledger)
+        adjusted_selection = _selection(taken_out, measured, basis.ledger)
+        inflight = 0
+        if guarantee.void_inflight:
+            inflight = len(self._straddlers(adjusted_selection, taken_out, guarantee)["ts"])
+        adjusted, interval = self._response(guarantee, adjusted_selection, inflight)
+        raw, _ = self._response(guarantee, everything, 0)
+        return Pooled(adjusted, raw, interval)
+
+    def _response(
+        self, guarantee: Guarantee, selection: Selection, inflight: int
+    ) -> tuple[ResponseTime, tuple[Duration | None, Duration | None] | None]:
+        assert guarantee.limit is not None
+        rows = self._store.latency_counts(selection)
+        kept = rows["left_out"] == 0
+        good_numbers = _numbers(guarantee, Standing.GOOD)
+        is_good = kept & np.isin(rows["outcome"], good_numbers)
+        good = _merged(rows["bucket"][is_good], rows["n"][is_good], rows["total"][is_good])
+        others = {
+            standing: int(rows["n"][kept & np.isin(rows["outcome"], _numbers(guarantee, standing))].sum())
+            for standing in (Standing.BAD, Standing.PARTNER, Standing.VOID)
+        }
+        others[Standing.BAD] -= inflight
+        others[Standing.VOID] += inflight
+
+        def in_bucket(bucket: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+            return self._store.latencies(selection, bucket, good_numbers)
+
+        response = measure_response(good, others, guarantee.limit, in_bucket)
+        ranks = quantile_ranks(response.samples, P90) if response.samples else None
+        if ranks is None:
+            return response, None
+        low, high = (fastest(good, rank, in_bucket)[0] if rank <= response.good else None for rank in ranks)
+        return response, (low, high)
+
+
+def _numbers(guarantee: Guarantee, standing: Standing) -> list[int]:
+    return [OUTCOME_NUMBER[each] for each in OUTCOME_ORDER if guarantee.standing(each) is standing]
+
+
+def _selection(taken_out: dict[str, Intervals], span: Interval, ledger: int) -> Selection:
+    excluded = tuple(Excluded(check, each) for check, spans in taken_out.items() for each in spans)
+    return Selection(tuple(taken_out), span, ledger, excluded)
+
+
+def _slice_counts(rows: Columns, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]], regions: list[str]) -> SliceCounts:
+    def column(name: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        return rows[name][chosen].astype(np.int64)
+
+    region = np.searchsorted(np.array(regions, dtype=np.object_), rows["region"][chosen]).astype(np.int64)
+    return SliceCounts(
+        tuple(regions),
+        column("slice"),
+        region,
+        column("outcome"),
+        column("n"),
+        column("last_at"),
+        column("speaks_until"),
+    )
+
+
+def _with_straddlers_void(rows: Columns, straddlers: Columns, length: Duration) -> Columns:
+    """The same counts with each straddler taken from its own cell and put down as void."""
+    extra: dict[str, list[object]] = {name: [] for name in rows}
+    for check, region, ts, outcome in zip(
+        *(straddlers[name].tolist() for name in ("check", "region", "ts", "outcome")), strict=True
+    ):
+        for number, n in ((outcome, -1), (_VOID, 1)):
+            cell = {"check": check, "region": region, "slice": ts // length, "outcome": number, "left_out": 0, "n": n}
+            for name, values in extra.items():
+                values.append(cell.get(name, 0))
+    return {name: np.concatenate([column, np.array(extra[name], dtype=column.dtype)]) for name, column in rows.items()}
+
+
+def _merged(bucket: np.ndarray, n: np.ndarray, total: np.ndarray) -> Latencies:
+    """One row a bucket: several outcomes can count as GOOD."""
+    buckets, place = np.unique(bucket.astype(np.int64), return_inverse=True)
+    sums = np.zeros((2, len(buckets)), dtype=np.int64)
+    np.add.at(sums[0], place, n.astype(np.int64))
+    np.add.at(sums[1], place, total.astype(np.int64))
+    return Latencies(buckets, sums[0], sums[1])

@@ -1,0 +1,269 @@
+"""The collector's HTTP side: results in, windows, statements and the current state out.
+
+Every refusal is JSON with an `error` that says what was wrong and what to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from outrider.clock import Clock
+from outrider.codecs.records import BatchError, decode_batch, encode_answer
+from outrider.core.intervals import Interval
+from outrider.core.maintenance import Announcement, excused_by, histories
+from outrider.core.period import parse_period
+from outrider.core.units import Duration, format_instant, parse_duration, parse_instant
+from outrider.core.wire import Refusal
+from outrider_collector.accounting import Accountant
+from outrider_collector.config import CollectorConfig
+from outrider_collector.current import make_current
+from outrider_collector.intake import ConflictError, Intake, UnreadableError
+from outrider_collector.metrics import CollectorMetrics
+from outrider_collector.statement import Plain, announcement, make_statement, why_not
+from outrider_collector.store import Store, StoreFailedError
+from outrider_collector.windows import UnknownWindowError, WindowError, WindowRegister
+
+LARGEST_BODY = 8 << 20
+LARGEST_OPENED = 32 << 20
+
+
+class RefusedError(Exception):
+    """An answer other than 200, in JSON."""
+
+    def __init__(self, status: int, error: str, seq: int | None = None) -> None:
+        super().__init__(error)
+        self.status = status
+        self.refusal = Refusal(error, seq)
+
+
+class NewWindow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of an announcement: RFC 3339 times with an offset; `end` or `duration`."""
+
+    start: str
+    end: str | None = None
+    duration: str | None = None
+    scope: tuple[str, ...] = ("*",)
+    reason: str = ""
+    author: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """What the handlers work with."""
+
+    config: CollectorConfig
+    clock: Clock
+    store: Store
+    intake: Intake
+    register: WindowRegister
+    accountant: Accountant
+    metrics: CollectorMetrics
+
+
+ROOMS = web.AppKey("rooms", Rooms)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def build_app(rooms: Rooms) -> web.Application:
+    """The API; pages are added by `outrider_collector.pages`."""
+    app = web.Application(middlewares=[_refusals], client_max_size=LARGEST_BODY)
+    app[ROOMS] = rooms
+    app.router.add_post("/v1/results", _take_results)
+    app.router.add_get("/v1/windows", _list_windows)
+    app.router.add_post("/v1/windows", _announce)
+    app.router.add_post("/v1/windows/{window}/{act:complete|cancel}", _follow_up)
+    app.router.add_get("/v1/statements", _statement)
+    app.router.add_get("/v1/status", _current)
+    app.router.add_get("/metrics", _metrics)
+    app.router.add_get("/-/healthy", _healthy)
+    app.router.add_get("/-/ready", _healthy)
+    return app
+
+
+@web.middleware
+async def _refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except RefusedError as refused:
+        status, refusal = refused.status, refused.refusal
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        status, refusal = error.status, Refusal(error.reason)
+    except StoreFailedError as error:
+        status, refusal = 503, Refusal(str(error))
+    headers = {"Retry-After": "1"} if status == 503 else {}
+    return web.Response(body=encode_answer(refusal), status=status, content_type="application/json", headers=headers)
+
+
+def _json(plain: Any, status: int = 200) -> web.Response:
+    # Keys in order, so that the same statement is the same bytes.
+    body = msgspec.json.format(msgspec.json.encode(plain, order="deterministic"), indent=1)
+    return web.Response(body=body, status=status, content_type="application/json")
+
+
+# --- results ---------------------------------------------------------------------------------------------------------
+
+
+async def _take_results(request: web.Request) -> web.Response:
+    rooms = request.app[ROOMS]
+    try:
+        batch = decode_batch(await _opened(request))
+        answer = await rooms.intake.submit(batch)
+    except BatchError as error:
+        raise RefusedError(400, str(error)) from None
+    except ConflictError as error:
+        raise RefusedError(409, str(error), error.seq) from None
+    except UnreadableError as error:
+        raise RefusedError(422, str(error), error.seq) from None
+    rooms.metrics.took(answer)
+    return web.Response(body=encode_answer(answer), content_type="application/json")
+
+
+async def _opened(request: web.Request) -> bytes:
+    """The body, decompressed as it streams in and never beyond the limit: a bomb costs what the limit is."""
+    encoding = request.headers.get("Content-Encoding", "identity")
+    if encoding not in ("gzip", "identity"):
+        raise RefusedError(415, f"bodies are gzip, not {encoding}")
+    opener = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
+    opened, received = bytearray(), 0
+    try:
+        async for chunk in request.content.iter_any():
+            received += len(chunk)
+            room = LARGEST_OPENED + 1 - len(opened)
+            opened += opener.decompress(chunk, room) if opener else chunk
+            if received > LARGEST_BODY or len(opened) > LARGEST_OPENED:
+                raise RefusedError(413, f"a batch is at most {LARGEST_BODY} bytes, {LARGEST_OPENED} when opened")
+    except zlib.error as error:
+        raise RefusedError(400, f"the body is not gzip: {error}") from None
+    if opener is not None and not opener.eof:
+        raise RefusedError(400, "the body ends in the middle")
+    return bytes(opened)
+
+
+# --- windows ---------------------------------------------------------------------------------------------------------
+
+
+async def _list_windows(request: web.Request) -> web.Response:
+    rooms = request.app[ROOMS]
+    known = histories(rooms.register.announcements())
+    return _json({"windows": [_described(history, rooms) for history in known.values()]})
+
+
+async def _announce(request: web.Request) -> web.Response:
+    rooms = request.app[ROOMS]
+    try:
+        wanted = msgspec.json.decode(await request.read(), type=NewWindow)
+        start = parse_instant(wanted.start)
+        if (wanted.end is None) == (wanted.duration is None):
+            raise ValueError("a window has an end or a duration, one of them")
+        end = parse_instant(wanted.end) if wanted.end is not None else start + parse_duration(wanted.duration or "")
+        made = await asyncio.to_thread(
+            rooms.register.announce, start, end, scope=wanted.scope, reason=wanted.reason, author=wanted.author
+        )
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        raise RefusedError(422, str(error)) from None
+    return _json(_described((made,), rooms), status=201)
+
+
+async def _follow_up(request: web.Request) -> web.Response:
+    rooms = request.app[ROOMS]
+    change = rooms.register.complete if request.match_info["act"] == "complete" else rooms.register.cancel
+    try:
+        made = await asyncio.to_thread(change, request.match_info["window"], request.query.get("author", ""))
+    except UnknownWindowError as error:
+        raise RefusedError(404, str(error)) from None
+    except WindowError as error:
+        raise RefusedError(409, str(error)) from None
+    return _json(_described(histories(rooms.register.announcements())[made.window], rooms))
+
+
+def _described(history: tuple[Announcement, ...], rooms: Rooms) -> Plain:
+    """A window with what it will excuse; a check in its scope stands for the others."""
+    latest = history[-1]
+    excuses = []
+    for guarantee in rooms.config.agreement.guarantees:
+        taken = excused_by(history, guarantee.notice, _any_check(latest)).length if guarantee.windows_excuse else 0
+        excuses.append({"guarantee": guarantee.id, "excused_us": taken, "why_not": why_not(history, guarantee, taken)})
+    return {**announcement(latest), "versions": [announcement(each) for each in history], "excuses": excuses}
+
+
+def _any_check(latest: Announcement) -> str:
+    return latest.scope[0].replace("*", "x").replace("?", "x")
+
+
+# --- figures ---------------------------------------------------------------------------------------------------------
+
+
+async def _statement(request: web.Request) -> web.Response:
+    rooms = request.app[ROOMS]
+    now = rooms.clock.now()
+    try:
+        as_of = parse_instant(request.query["as_of"]) if "as_of" in request.query else now
+        period, label = _period(request, rooms, min(as_of, now))
+    except ValueError as error:
+        raise RefusedError(422, str(error)) from None
+    return _json(await asyncio.to_thread(statement, rooms, period, min(as_of, now), label))
+
+
+def statement(rooms: Rooms, period: Interval, as_of: int, label: str) -> Plain:
+    """The statement of a period; blocks."""
+    basis = rooms.accountant.basis(period, as_of, rooms.register.announcements())
+    return make_statement(rooms.accountant, rooms.store, basis, label)
+
+
+def _period(request: web.Request, rooms: Rooms, as_of: int) -> tuple[Interval, str]:
+    """`period=2026-06`, `last=10m`, or `from=...&to=...`. Raises ValueError."""
+    query = request.query
+    if "period" in query:
+        return parse_period(query["period"], rooms.config.agreement.zone), query["period"]
+    if "last" in query:
+        return last_minutes(rooms, parse_duration(query["last"]), as_of), f"the last {query['last']}"
+    if "from" in query and "to" in query:
+        start, end = parse_instant(query["from"]), parse_instant(query["to"])
+        return Interval(start, end), f"{format_instant(start)} to {format_instant(end)}"
+    raise ValueError("say which: period=2026-06, last=10m, or from=...&to=... with times like 2026-06-01T00:00:00Z")
+
+
+def last_minutes(rooms: Rooms, length: Duration, as_of: int) -> Interval:
+    """Whole slices old enough for their results to have come in."""
+    longest = max(guarantee.slice for guarantee in rooms.config.agreement.guarantees)
+    if length < longest:
+        raise ValueError(f"that is shorter than a slice ({longest // 1_000_000} s)")
+    end = (as_of - rooms.config.settle) // longest * longest
+    return Interval(end - length // longest * longest, end)
+
+
+async def _current(request: web.Request) -> web.Response:
+    return _json(await asyncio.to_thread(current, request.app[ROOMS]))
+
+
+def current(rooms: Rooms) -> Plain:
+    """The current state; blocks."""
+    return make_current(
+        rooms.store,
+        rooms.config.agreement,
+        rooms.register.announcements(),
+        list(rooms.intake.senders.values()),
+        now=rooms.clock.now(),
+        lookback=rooms.config.recent,
+        settle=rooms.config.settle,
+    )
+
+
+async def _metrics(request: web.Request) -> web.Response:
+    registry: CollectorRegistry = request.app[ROOMS].metrics.registry
+    return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def _healthy(request: web.Request) -> web.Response:
+    trouble = request.app[ROOMS].intake.trouble
+    return web.Response(status=503 if trouble else 200, text=f"{trouble or 'healthy'}\n")

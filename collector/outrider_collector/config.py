@@ -1,0 +1,151 @@
+"""The collector's configuration, and agreements: YAML -> core values. Every mistake is told with file:line:column."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from outrider.core.guarantee import Agreement, Guarantee, Measure, View
+from outrider.core.outcome import STANDINGS, OutcomeClass, Standing
+from outrider.core.period import PeriodKind
+from outrider.core.units import Duration
+from outrider.strict_yaml import ConfigError, DurationText, Loaded, ProcessNames, default, load_file
+
+
+class GuaranteeFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One clause as its file says. Shares are written as percentages in text, "99.9%", so that they stay exact."""
+
+    id: str
+    title: str
+    measure: Measure
+    target: str
+    strict: bool = False
+    limit: DurationText | None = None
+    checks: tuple[str, ...] = ("*",)
+    slice: DurationText = default(DurationText, "60s")
+    quorum: str = "50%"
+    notice: DurationText = default(DurationText, "72h")
+    windows_excuse: bool = True
+    cap: DurationText | None = None
+    void_inflight: bool = False
+    view: View = View.NETWORK
+    coverage_floor: str = "0%"
+    period: PeriodKind = PeriodKind.MONTH
+    counts: dict[OutcomeClass, Standing] = {}
+
+
+class AgreementFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An agreement: its guarantees, and the zone that its periods are cut in."""
+
+    name: str
+    timezone: str
+    guarantees: list[GuaranteeFile]
+
+
+class CollectorFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A collector. `settle` is how old a slice must be before it is judged: timeout plus delivery."""
+
+    listen: str = "127.0.0.1:8080"
+    store: str
+    agreement: str
+    settle: DurationText = default(DurationText, "60s")
+    recent: DurationText = default(DurationText, "60m")
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorConfig:
+    """What a collector runs by."""
+
+    listen: tuple[str, int]
+    store: Path
+    agreement: Agreement
+    settle: Duration
+    recent: Duration
+
+
+def load_collector(path: Path, environ: Mapping[str, str] = os.environ) -> CollectorConfig:
+    """Read a collector's file and its agreement. Raises ConfigError."""
+    loaded = load_file(path, CollectorFile, names=ProcessNames(environ, path.parent))
+    host, _, port = loaded.value.listen.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise loaded.located.error(("listen",), f"{loaded.value.listen!r} is not an address like 127.0.0.1:8080")
+    return CollectorConfig(
+        (host.strip("[]"), int(port)),
+        path.parent / loaded.value.store,
+        load_agreement(path.parent / loaded.value.agreement),
+        int(loaded.value.settle),
+        int(loaded.value.recent),
+    )
+
+
+def load_agreement(path: Path) -> Agreement:
+    """Read an agreement. Raises ConfigError."""
+    loaded = load_file(path, AgreementFile, expand=False)
+    try:
+        zone = ZoneInfo(loaded.value.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise loaded.located.error(
+            ("timezone",), f"{loaded.value.timezone!r} is not an IANA time zone; write it like America/New_York"
+        ) from None
+    guarantees = tuple(_guarantee(loaded, number, zone) for number in range(len(loaded.value.guarantees)))
+    try:
+        return Agreement(loaded.value.name, guarantees, zone)
+    except ValueError as error:
+        raise loaded.located.error(("guarantees",), str(error), at_key=True) from None
+
+
+def _guarantee(loaded: Loaded[AgreementFile], number: int, zone: ZoneInfo) -> Guarantee:
+    file = loaded.value.guarantees[number]
+    at = ("guarantees", number)
+
+    def share(key: str) -> Fraction:
+        try:
+            return parse_percent(getattr(file, key))
+        except ValueError as error:
+            raise loaded.located.error((*at, key), str(error)) from None
+
+    settings: dict[str, Any] = {key: share(key) for key in ("target", "quorum", "coverage_floor")}
+    if file.limit is not None and file.limit % 1000:
+        raise loaded.located.error((*at, "limit"), "a limit must be a whole number of milliseconds")
+    try:
+        return Guarantee(
+            id=file.id,
+            title=file.title,
+            measure=file.measure,
+            strict=file.strict,
+            limit=None if file.limit is None else int(file.limit),
+            checks=file.checks,
+            slice=int(file.slice),
+            notice=int(file.notice),
+            windows_excuse=file.windows_excuse,
+            cap=None if file.cap is None else int(file.cap),
+            void_inflight=file.void_inflight,
+            view=file.view,
+            period=file.period,
+            zone=zone,
+            standings={**STANDINGS, **file.counts},
+            **settings,
+        )
+    except ValueError as error:
+        raise loaded.located.error(at, str(error)) from None
+
+
+def parse_percent(text: str) -> Fraction:
+    """Read "99.9%" as an exact fraction. Raises ValueError."""
+    number = text.removesuffix("%").strip()
+    try:
+        if not text.endswith("%") or "/" in number or "e" in number.lower():
+            raise ValueError
+        return Fraction(number) / 100
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"{text!r} is not a percentage; write it like '99.9%'") from None
+
+
+__all__ = ["AgreementFile", "CollectorConfig", "CollectorFile", "ConfigError", "load_agreement", "load_collector"]

@@ -1,0 +1,44 @@
+"""The collector's process: open the store, serve until told to stop, close in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from outrider.clock import Clock
+from outrider_collector.accounting import Accountant
+from outrider_collector.app import Rooms, build_app
+from outrider_collector.config import CollectorConfig
+from outrider_collector.intake import Intake
+from outrider_collector.metrics import CollectorMetrics
+from outrider_collector.pages import add_pages
+from outrider_collector.store.duckdb_store import DuckdbStore
+from outrider_collector.windows import WindowRegister
+
+
+@asynccontextmanager
+async def opened(config: CollectorConfig, clock: Clock) -> AsyncIterator[web.Application]:
+    """The collector's application with its store open. Raises StoreFailedError where it cannot be."""
+    store = await asyncio.to_thread(DuckdbStore, config.store)
+    register = WindowRegister(config.store.with_suffix(".windows.sqlite"), clock)
+    intake = Intake(store, clock)
+    rooms = Rooms(
+        config=config,
+        clock=clock,
+        store=store,
+        intake=intake,
+        register=register,
+        accountant=Accountant(store, config.agreement, config.settle),
+        metrics=CollectorMetrics(intake),
+    )
+    app = build_app(rooms)
+    add_pages(app)
+    try:
+        yield app
+    finally:
+        await asyncio.to_thread(intake.close)
+        register.close()
+        store.close()

@@ -1,0 +1,238 @@
+"""The statement of a period as plain values, ready for JSON: every guarantee with its verdict and what it rests on.
+
+Shares are given as numerator, denominator and a percentage that is cut, never rounded. Durations are microseconds
+under keys that end in `_us`; instants are RFC 3339 in UTC. Made again from the same facts it comes out the same.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from importlib.metadata import version
+from typing import Any
+
+from outrider.core.guarantee import Guarantee
+from outrider.core.intervals import Interval, Intervals
+from outrider.core.maintenance import Act, Announcement, excused_by, histories
+from outrider.core.sli import OUTCOME_ORDER, Availability, ResponseTime
+from outrider.core.uncertainty import samples_to_prove, wilson
+from outrider.core.units import Duration, Instant, format_instant
+from outrider.core.verdict import cut_percent, worst
+from outrider_collector.accounting import Account, Accountant, Basis, Part
+from outrider_collector.store import Excluded, Selection, Store
+
+SCHEMA_VERSION = 1
+MOST_OUTAGES = 100
+_CAUSES_SHOWN = 5
+
+Plain = dict[str, Any]
+
+
+def make_statement(accountant: Accountant, store: Store, basis: Basis, label: str) -> Plain:
+    """The whole statement. Reads only."""
+    accounts = [accountant.account(guarantee, basis) for guarantee in accountant.agreement.guarantees]
+    overall = worst(account.judgement for account in accounts)
+    return {
+        "schema": SCHEMA_VERSION,
+        "agreement": accountant.agreement.name,
+        "timezone": accountant.agreement.zone.key,
+        "timezone_data": version("tzdata"),
+        "period": {"label": label, **_span(basis.period)},
+        "as_of": format_instant(basis.as_of),
+        "ledger": basis.ledger,
+        "verdict": overall.verdict.value,
+        "guarantees": [_guarantee(account, store, basis) for account in accounts],
+        "windows": [
+            _window(history, accounts) for history in histories(basis.announcements).values()
+            if _touches(history[-1], basis.period)
+        ],
+    }  # fmt: skip
+
+
+def share(value: Fraction | None) -> Plain | None:
+    """A share with everything that is needed to check it."""
+    if value is None:
+        return None
+    return {"numerator": value.numerator, "denominator": value.denominator, "percent": cut_percent(value)}
+
+
+def _span(span: Interval) -> Plain:
+    return {"start": format_instant(span.start), "end": format_instant(span.end)}
+
+
+def _guarantee(account: Account, store: Store, basis: Basis) -> Plain:
+    guarantee = account.guarantee
+    plain: Plain = {
+        "id": guarantee.id,
+        "title": guarantee.title,
+        "measure": guarantee.measure.value,
+        "evidence": "observed",
+        "target": {**(share(guarantee.target) or {}), "strict": guarantee.strict},
+        "view": guarantee.view.value,
+        "notice_us": guarantee.notice,
+        "slice_us": guarantee.slice,
+        "coverage_floor": share(guarantee.coverage_floor),
+        "measured": _span(account.measured) if account.measured else None,
+        "verdict": account.judgement.verdict.value,
+        "reason": account.judgement.reason,
+        "checks": [_part(part, store, basis) for part in account.parts],
+    }
+    if account.pooled is not None and guarantee.limit is not None:
+        pooled = account.pooled
+        plain["limit_us"] = guarantee.limit
+        plain["adjusted"] = _response(pooled.adjusted)
+        plain["raw"] = _response(pooled.raw)
+        if pooled.p90_interval is not None:
+            low, high = pooled.p90_interval
+            plain["adjusted"]["p90_us_interval"] = [low, high]
+        plain["remark"] = _too_small(pooled.adjusted, guarantee)
+    return plain
+
+
+def _too_small(response: ResponseTime, guarantee: Guarantee) -> str | None:
+    if not response.samples or guarantee.target >= 1:
+        return None
+    needed = samples_to_prove(guarantee.target)
+    if response.samples >= needed:
+        return None
+    return (
+        f"{response.samples} samples are too few to prove {cut_percent(guarantee.target)} with 95 % confidence, "
+        f"even if every one of them was good; that takes {needed}."
+    )
+
+
+def _response(response: ResponseTime) -> Plain:
+    bounds = wilson(response.within, response.samples) if response.samples else None
+    fastest = response.fastest_mean
+    answered = response.answered_mean
+    return {
+        "share": share(response.share),
+        "share_interval": [share(bound) for bound in bounds] if bounds else None,
+        "within": response.within,
+        "samples": response.samples,
+        "failed": response.bad,
+        "partner_failed": response.partner,
+        "void": response.void,
+        "p90_us": response.p90,
+        "fastest_mean_us": None if fastest is None else int(fastest),
+        "answered_mean_us": None if answered is None else int(answered),
+        "answered_share": share(response.answered_share),
+    }
+
+
+def _part(part: Part, store: Store, basis: Basis) -> Plain:
+    adjusted = _availability(part.adjusted)
+    adjusted["outages"] = [_outage(part, span, store, basis) for span in part.adjusted.outages.members[:MOST_OUTAGES]]
+    return {
+        "check": part.check,
+        "verdict": part.judgement.verdict.value,
+        "reason": part.judgement.reason,
+        "excused": [_span(each) for each in part.excused],
+        "excused_us": part.excused.length,
+        "adjusted": adjusted,
+        "raw": _availability(part.raw),
+        "coverage": [
+            {"region": region, "slices": slices, "of": part.adjusted.measured,
+             "percent": cut_percent(Fraction(slices, part.adjusted.measured)) if part.adjusted.measured else None}
+            for region, slices in sorted(part.adjusted.coverage.items())
+        ],
+    }  # fmt: skip
+
+
+def _availability(sli: Availability) -> Plain:
+    return {
+        "figure": share(sli.figure),
+        "low": share(sli.low),
+        "high": share(sli.high),
+        "up": sli.up,
+        "down": sli.down,
+        "unknown": sli.unknown,
+        "excused": sli.excused,
+        "samples": sli.samples,
+        "good": sli.good_samples,
+        "bad": sli.bad_samples,
+        "void": sli.void_samples,
+        "good_share": share(sli.good_share),
+        "five_minute_mean": share(sli.five_minute_mean),
+        "outages": [_span(each) for each in sli.outages.members[:MOST_OUTAGES]],
+        "outages_in_all": len(sli.outages),
+        "unknown_us": sli.unknowns.length,
+    }
+
+
+def _outage(part: Part, span: Interval, store: Store, basis: Basis) -> Plain:
+    """One outage with its regions, causes and count of samples."""
+    excluded = tuple(Excluded(part.check, each) for each in part.excused)
+    rows = store.failures(Selection((part.check,), span, basis.ledger, excluded), 1000)
+    names = ("region", "outcome", "code", "place", "step", "n")
+    causes: dict[tuple[int, str, str], int] = {}
+    for _, outcome, code, place, _, n in zip(*(rows[name].tolist() for name in names), strict=True):
+        causes[outcome, code, place] = causes.get((outcome, code, place), 0) + n
+    ranked = sorted(causes.items(), key=lambda item: (-item[1], item[0]))
+    return {
+        **_span(span),
+        "length_us": span.length,
+        "regions": sorted(set(rows["region"].tolist())),
+        "samples": int(rows["n"].sum()),
+        "causes": [
+            {"outcome": OUTCOME_ORDER[outcome].value, "code": code, "place": place, "samples": n}
+            for (outcome, code, place), n in ranked[:_CAUSES_SHOWN]
+        ],
+    }
+
+
+def _touches(latest: Announcement, period: Interval) -> bool:
+    return latest.start < period.end and latest.end > period.start
+
+
+def _window(history: tuple[Announcement, ...], accounts: list[Account]) -> Plain:
+    latest = history[-1]
+    return {
+        **announcement(latest),
+        "versions": [announcement(each) for each in history],
+        "excuses": [_excuse(history, account) for account in accounts],
+    }
+
+
+def announcement(made: Announcement) -> Plain:
+    """One version of a window."""
+    return {
+        "window": made.window,
+        "version": made.version,
+        "act": made.act.value,
+        "start": format_instant(made.start),
+        "end": format_instant(made.end),
+        "recorded_at": format_instant(made.recorded_at),
+        "notice_us": made.start - made.recorded_at,
+        "scope": list(made.scope),
+        "reason": made.reason,
+        "author": made.author,
+    }
+
+
+def _excuse(history: tuple[Announcement, ...], account: Account) -> Plain:
+    """What a window takes out under a guarantee, over all its checks."""
+    guarantee = account.guarantee
+    taken = Intervals(
+        each
+        for part in account.parts
+        if guarantee.windows_excuse
+        for each in excused_by(history, guarantee.notice, part.check)
+    )
+    return {"guarantee": guarantee.id, "excused_us": taken.length, "why_not": why_not(history, guarantee, taken.length)}
+
+
+def why_not(history: tuple[Announcement, ...], guarantee: Guarantee, excused_us: Duration) -> str | None:
+    """Why a window excuses nothing, or less than it says; None where it excuses all of it."""
+    latest = history[-1]
+    if latest.act is Act.CANCEL:
+        return "cancelled"
+    if not guarantee.windows_excuse:
+        return "scheduled downtime counts under this guarantee"
+    if excused_us >= latest.end - latest.start:
+        return None
+    deadline: Instant = latest.start - guarantee.notice
+    if history[0].recorded_at > deadline:
+        return f"announced too late: it had to be recorded by {format_instant(deadline)}"
+    if excused_us:
+        return "only the part that every version in force contained is excused"
+    return "no check in scope, or no version in force at the notice contained it"

@@ -1,0 +1,128 @@
+"""Where results are kept: a small Protocol, so that one machine and many can be served by different engines.
+
+Rules
+-----
+1. Append only. A fact is written once; every figure is derived from it and can be derived again.
+2. Identity is (agent, epoch, seq). The store is told only what is new; `extents` and `digests` tell what it has.
+3. Each append is one durable transaction and gets the next position in the ledger, with the instant of its record.
+   "As of" an instant means: up to the last position recorded by then.
+4. Engines count. What the counts mean is decided in `outrider.core` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from outrider.core.intervals import Interval
+from outrider.core.units import Duration, Instant
+from outrider.core.wire import RunRecord
+
+Columns = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class NewRecord:
+    """A record that the store does not have yet. `digest` is the first 64 bits of the wire's."""
+
+    agent: str
+    epoch: str
+    seq: int
+    digest: int
+    record: RunRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """Time that is left out for one check: [start, end), disjoint from the check's others."""
+
+    check: str
+    span: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which runs a question is about: purpose `probe`, sent within `span`, recorded up to `ledger`.
+
+    `checks` are names. `excluded` marks runs as left out; they are counted apart, not dropped.
+    """
+
+    checks: tuple[str, ...]
+    span: Interval
+    ledger: int
+    excluded: tuple[Excluded, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """That a region ran a check: the last instant within what was asked, and the longest interval it ran at."""
+
+    check: str
+    region: str
+    last: Instant
+    interval: Duration
+
+
+class StoreFailedError(Exception):
+    """The store could not keep or read; the message says why. Nothing of the append was kept."""
+
+
+class Store(Protocol):
+    """Safe to read from several threads while one appends."""
+
+    def append(self, records: Sequence[NewRecord], recorded_at: Instant) -> int:
+        """Keep the records in one durable transaction; the ledger position they got. Raises StoreFailedError."""
+
+    def extents(self) -> dict[tuple[str, str], list[tuple[int, int]]]:
+        """For each (agent, epoch) the ranges of seq that are kept, first and last, in order and not touching."""
+
+    def digests(self, agent: str, epoch: str, first: int, last: int) -> dict[int, int]:
+        """seq -> digest of the kept records in a range."""
+
+    def position(self, as_of: Instant) -> int:
+        """The last ledger position recorded at or before an instant; 0 if there is none."""
+
+    def seen(self, span: Interval, ledger: int) -> list[Seen]:
+        """Which regions ran which checks within a span."""
+
+    def slice_counts(self, selection: Selection, length: Duration) -> Columns:
+        """Counts per check, region, slice, outcome and whether left out.
+
+        Columns: check, region (text); slice, outcome, left_out, n, last_at, speaks_until (whole numbers).
+        """
+
+    def latency_counts(self, selection: Selection) -> Columns:
+        """Counts per outcome, whether left out, and bucket of a millisecond.
+
+        Columns: outcome, left_out, bucket, n, total (microseconds); ordered by bucket.
+        """
+
+    def latencies(self, selection: Selection, bucket: int, outcomes: Sequence[int]) -> NDArray[np.int64]:
+        """Every latency in one bucket of these outcomes that is not left out, in any order."""
+
+    def straddlers(self, selection: Selection, edges: Sequence[Excluded]) -> Columns:
+        """Runs not left out that were under way when one of the spans in `edges` began.
+
+        Columns: check, region (text); ts, outcome, latency.
+        """
+
+    def failures(self, selection: Selection, most: int) -> Columns:
+        """Runs not ok, per check, region, outcome, code, place and step: n, first_at, last_at; most frequent first."""
+
+    def latest(self, span: Interval, ledger: int) -> Columns:
+        """The last run of each check and region within a span: check, region, ts, outcome, code, place, detail,
+        latency, cleanup."""
+
+    def latency_line(self, check: str, span: Interval, ledger: int, width: Duration) -> Columns:
+        """Counts per region, time bin of `width`, outcome and bucket of a millisecond: region, bin, outcome, bucket, n;
+        ordered by bin and bucket."""
+
+    def drop_before(self, instant: Instant) -> int:
+        """Delete runs sent before an instant, for data that may not be kept longer; how many."""
+
+    def close(self) -> None:
+        """Let go of the file."""

@@ -1,0 +1,325 @@
+"""The embedded store: DuckDB, one file, append only, for one collector on one machine.
+
+DuckDB locks other processes out of its file, so commands ask a running collector and open the file only when none
+runs. There is no key and no index: what is new is decided before a row comes here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from outrider.core.intervals import Interval
+from outrider.core.outcome import OutcomeClass
+from outrider.core.sli import OUTCOME_NUMBER
+from outrider.core.units import MINUTE, Duration, Instant
+from outrider.core.wire import Phases
+from outrider_collector.store import Columns, Excluded, NewRecord, Seen, Selection, StoreFailedError, schema
+
+_PHASES = ("resolve", "connect", "tls", "send", "wait", "receive")
+_TEXTS = ("check_id", "region", "code", "place", "step", "detail", "cleanup")
+_NULLABLE = ("clock_offset", "clock_error")
+_NULL = -(2**62)
+
+
+class DuckdbStore:
+    """See `outrider_collector.store.Store`. Raises StoreFailedError where the file cannot be opened."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = duckdb.connect(str(path), read_only=read_only)
+            if not read_only:
+                self._database.execute(schema.SCHEMA)
+                self._database.execute("CHECKPOINT")
+        except (duckdb.Error, OSError) as error:
+            raise StoreFailedError(f"cannot open {path}: {_first_line(error)}") from error
+        self._append_lock = threading.Lock()
+        self._names: dict[str, int] = {}
+        self._texts: list[str] = []
+        self._load_names()
+
+    # --- writing -------------------------------------------------------------------------------------------------
+
+    def append(self, records: Sequence[NewRecord], recorded_at: Instant) -> int:
+        with self._append_lock:
+            known = len(self._texts)
+            try:
+                self._database.execute("BEGIN")
+                position = int(self._database.execute("SELECT COALESCE(max(id), 0) FROM batches").fetchall()[0][0]) + 1
+                self._insert("runs", _columns(self._run_row(each, position) for each in records))
+                self._insert("steps", _columns(row for each in records for row in self._step_rows(each)))
+                self._insert("batches", _columns(self._batch_rows(records, position, recorded_at)))
+                self._insert(
+                    "names", {"id": _ints(range(known, len(self._texts))), "text": _words(self._texts[known:])}
+                )
+                self._database.execute("COMMIT")
+            except duckdb.Error as error:
+                self._forget_names(known)
+                self._roll_back()
+                raise StoreFailedError(f"the store could not keep the records: {_first_line(error)}") from error
+            return position
+
+    def _roll_back(self) -> None:
+        with contextlib.suppress(duckdb.Error):  # there may be no transaction left to take back
+            self._database.execute("ROLLBACK")
+
+    def _insert(self, table: str, columns: Mapping[str, NDArray[Any]]) -> None:
+        if not columns or not len(next(iter(columns.values()))):
+            return
+        self._database.register("incoming", dict(columns))
+        try:
+            names = ", ".join(f'"{name}"' for name in columns)
+            values = ", ".join(f'NULLIF("{name}", {_NULL})' if name in _NULLABLE else f'"{name}"' for name in columns)
+            self._database.execute(f"INSERT INTO {table} ({names}) SELECT {values} FROM incoming")
+        finally:
+            self._database.unregister("incoming")
+
+    def _run_row(self, new: NewRecord, position: int) -> dict[str, int]:
+        record, number = new.record, self._number
+        offset, error = record.clock_offset, record.clock_error
+        return {
+            "ts": record.started_at + (offset or 0),
+            "scheduled_at": record.scheduled_at,
+            "interval": record.interval,
+            "region": number(record.region),
+            "agent": number(new.agent),
+            "epoch": number(new.epoch),
+            "seq": new.seq,
+            "batch": position,
+            "check_id": number(record.check),
+            "scenario": number(record.scenario),
+            "step": number(record.step),
+            "purpose": number(record.purpose),
+            "outcome": OUTCOME_NUMBER[OutcomeClass(record.outcome)],
+            "code": number(record.code),
+            "place": number(record.place),
+            "detail": number(record.detail),
+            "cleanup": number(record.cleanup),
+            "latency": record.latency,
+            **_phase_columns(record.phases),
+            "http_status": record.status,
+            "clock_offset": _NULL if offset is None else offset,
+            "clock_error": _NULL if error is None else error,
+            "digest": new.digest,
+        }
+
+    def _step_rows(self, new: NewRecord) -> Iterable[dict[str, int]]:
+        for place, step in enumerate(new.record.steps):
+            yield {
+                "ts": new.record.started_at + (new.record.clock_offset or 0),
+                "agent": self._number(new.agent),
+                "epoch": self._number(new.epoch),
+                "seq": new.seq,
+                "number": place,
+                "check_id": self._number(new.record.check),
+                "step": self._number(step.name),
+                "outcome": OUTCOME_NUMBER[OutcomeClass(step.outcome)],
+                "code": self._number(step.code),
+                "place": self._number(step.place),
+                "latency": step.latency,
+                **_phase_columns(step.phases),
+                "http_status": step.status,
+            }
+
+    def _batch_rows(
+        self, records: Sequence[NewRecord], position: int, recorded_at: Instant
+    ) -> Iterable[dict[str, int]]:
+        """One row for each unbroken range of seq, so that `extents` can be read off this small table."""
+        ordered = sorted(records, key=lambda each: (each.agent, each.epoch, each.seq))
+        numbered = enumerate(ordered)
+        for _, group in groupby(numbered, key=lambda pair: (pair[1].agent, pair[1].epoch, pair[1].seq - pair[0])):
+            members = [record for _, record in group]
+            content = b"".join(member.digest.to_bytes(8, "big") for member in members)
+            yield {
+                "id": position,
+                "agent": self._number(members[0].agent),
+                "epoch": self._number(members[0].epoch),
+                "first_seq": members[0].seq,
+                "n": len(members),
+                "hash": int.from_bytes(hashlib.sha256(content).digest()[:8], "big"),
+                "recorded_at": recorded_at,
+            }
+
+    def drop_before(self, instant: Instant) -> int:
+        with self._append_lock:
+            try:
+                dropped = self._database.execute("SELECT count(*) FROM runs WHERE ts < ?", [instant]).fetchall()[0][0]
+                self._database.execute("BEGIN")
+                self._database.execute("DELETE FROM runs WHERE ts < ?", [instant])
+                self._database.execute("DELETE FROM steps WHERE ts < ?", [instant])
+                self._database.execute("COMMIT")
+            except duckdb.Error as error:
+                self._roll_back()
+                raise StoreFailedError(f"the store could not drop records: {_first_line(error)}") from error
+            return int(dropped)
+
+    # --- names ---------------------------------------------------------------------------------------------------
+
+    def _load_names(self) -> None:
+        for number, text in self._database.execute("SELECT id, text FROM names ORDER BY id").fetchall():
+            self._names[text] = number
+            self._texts.append(text)
+
+    def _number(self, text: str) -> int:
+        if text not in self._names:
+            self._names[text] = len(self._texts)
+            self._texts.append(text)
+        return self._names[text]
+
+    def _forget_names(self, known: int) -> None:
+        for text in self._texts[known:]:
+            del self._names[text]
+        del self._texts[known:]
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def extents(self) -> dict[tuple[str, str], list[tuple[int, int]]]:
+        rows = self._ask("SELECT agent, epoch, first_seq, n FROM batches ORDER BY agent, epoch, first_seq")
+        found: defaultdict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+        for agent, epoch, first, n in zip(*(rows[name].tolist() for name in rows), strict=True):
+            ranges = found[self._texts[agent], self._texts[epoch]]
+            if ranges and ranges[-1][1] + 1 == first:
+                ranges[-1] = (ranges[-1][0], first + n - 1)
+            else:
+                ranges.append((first, first + n - 1))
+        return dict(found)
+
+    def digests(self, agent: str, epoch: str, first: int, last: int) -> dict[int, int]:
+        rows = self._ask(
+            "SELECT seq, digest FROM runs WHERE agent = $agent AND epoch = $epoch AND seq BETWEEN $first AND $last",
+            {"agent": self._names.get(agent, -1), "epoch": self._names.get(epoch, -1), "first": first, "last": last},
+        )
+        return dict(zip(rows["seq"].tolist(), rows["digest"].tolist(), strict=True))
+
+    def position(self, as_of: Instant) -> int:
+        rows = self._ask("SELECT COALESCE(max(id), 0) AS id FROM batches WHERE recorded_at <= $as_of", {"as_of": as_of})
+        return int(rows["id"][0])
+
+    def seen(self, span: Interval, ledger: int) -> list[Seen]:
+        rows = self._named(self._ask(schema.SEEN, self._bounds(span, ledger)))
+        return [Seen(*row) for row in zip(*(rows[name].tolist() for name in rows), strict=True)]
+
+    def slice_counts(self, selection: Selection, length: Duration) -> Columns:
+        return self._select(schema.SLICE_COUNTS, selection, {"length": length})
+
+    def latency_counts(self, selection: Selection) -> Columns:
+        return self._select(schema.LATENCY_COUNTS, selection, {})
+
+    def latencies(self, selection: Selection, bucket: int, outcomes: Sequence[int]) -> NDArray[np.int64]:
+        rows = self._select(schema.LATENCIES, selection, {"bucket": bucket})
+        latency: NDArray[np.int64] = rows["latency"].astype(np.int64)
+        return latency[np.isin(rows["outcome"], list(outcomes))]
+
+    def straddlers(self, selection: Selection, edges: Sequence[Excluded]) -> Columns:
+        table = {
+            "check_id": _ints(self._names.get(edge.check, -1) for edge in edges),
+            "at": _ints(edge.span.start for edge in edges),
+        }
+        return self._select(schema.STRADDLERS, selection, {}, {"edges": table})
+
+    def failures(self, selection: Selection, most: int) -> Columns:
+        return self._select(schema.FAILURES, selection, {"most": most})
+
+    def latest(self, span: Interval, ledger: int) -> Columns:
+        return self._named(self._ask(schema.LATEST, self._bounds(span, ledger)))
+
+    def latency_line(self, check: str, span: Interval, ledger: int, width: Duration) -> Columns:
+        number = self._names.get(check, -1)
+        bounds = self._bounds(span, ledger)
+        return self._named(self._ask(schema.LATENCY_LINE, {**bounds, "check": number, "width": width}))
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _bounds(self, span: Interval, ledger: int) -> dict[str, int]:
+        return {"purpose": self._names.get("probe", -1), "start": span.start, "end": span.end, "ledger": ledger}
+
+    def _select(
+        self,
+        sql: str,
+        selection: Selection,
+        parameters: Mapping[str, int],
+        tables: Mapping[str, Mapping[str, NDArray[Any]]] | None = None,
+    ) -> Columns:
+        wanted = {"check_id": _ints(self._names.get(check, -1) for check in selection.checks)}
+        return self._named(
+            self._ask(
+                sql,
+                {**self._bounds(selection.span, selection.ledger), **parameters},
+                {"wanted": wanted, "excluded": self._exclusions(selection.excluded), **(tables or {})},
+            )
+        )
+
+    def _exclusions(self, excluded: Sequence[Excluded]) -> dict[str, NDArray[Any]]:
+        """Each excluded span cut at minutes, which is what the join is keyed by."""
+        rows: list[tuple[int, int, int, int]] = []
+        for each in excluded:
+            number = self._names.get(each.check, -1)
+            for minute in range(each.span.start // MINUTE, -(-each.span.end // MINUTE)):
+                rows.append(
+                    (number, minute, max(each.span.start, minute * MINUTE), min(each.span.end, (minute + 1) * MINUTE))
+                )
+        table = np.array(rows, dtype=np.int64).reshape(len(rows), 4)
+        return {name: np.ascontiguousarray(table[:, at]) for at, name in enumerate(("check_id", "slice", "lo", "hi"))}
+
+    def _ask(
+        self,
+        sql: str,
+        parameters: Mapping[str, int] | None = None,
+        tables: Mapping[str, Mapping[str, NDArray[Any]]] | None = None,
+    ) -> dict[str, NDArray[Any]]:
+        try:
+            with self._database.cursor() as cursor:
+                for name, columns in (tables or {}).items():
+                    cursor.register(name, dict(columns))
+                result = cursor.execute(sql, dict(parameters)) if parameters else cursor.execute(sql)
+                return {name: np.asarray(column) for name, column in result.fetchnumpy().items()}
+        except duckdb.Error as error:
+            raise StoreFailedError(f"the store could not answer: {_first_line(error)}") from error
+
+    def _named(self, rows: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Numbers of names back to texts; `check_id` becomes `check`."""
+        return {
+            "check" if name == "check_id" else name: _words(self._texts[number] for number in column.tolist())
+            if name in _TEXTS
+            else column
+            for name, column in rows.items()
+        }
+
+
+def _phase_columns(phases: Phases) -> dict[str, int]:
+    return {name: getattr(phases, name) for name in _PHASES}
+
+
+def _columns(rows: Iterable[Mapping[str, int]]) -> dict[str, NDArray[Any]]:
+    """Rows of whole numbers as columns. Digests need all 64 bits, so they are unsigned."""
+    table = list(rows)
+    if not table:
+        return {}
+    return {
+        name: np.array([row[name] for row in table], dtype=np.uint64 if name in ("digest", "hash") else np.int64)
+        for name in table[0]
+    }
+
+
+def _ints(values: Iterable[int]) -> NDArray[np.int64]:
+    return np.array(list(values), dtype=np.int64)
+
+
+def _words(values: Iterable[str]) -> NDArray[np.object_]:
+    return np.array(list(values), dtype=np.object_)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

@@ -1,0 +1,92 @@
+"""The store's tables. Times in microseconds; texts by their number in `names`; outcomes by OUTCOME_NUMBER."""
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS names (id INTEGER NOT NULL, text VARCHAR NOT NULL);
+CREATE TABLE IF NOT EXISTS batches (
+    id INTEGER NOT NULL, agent INTEGER NOT NULL, epoch INTEGER NOT NULL, first_seq BIGINT NOT NULL, n INTEGER NOT NULL,
+    hash UBIGINT NOT NULL, recorded_at BIGINT NOT NULL);
+CREATE TABLE IF NOT EXISTS runs (
+    ts BIGINT NOT NULL, scheduled_at BIGINT NOT NULL, "interval" BIGINT NOT NULL, region INTEGER NOT NULL,
+    agent INTEGER NOT NULL, epoch INTEGER NOT NULL, seq BIGINT NOT NULL, batch INTEGER NOT NULL,
+    check_id INTEGER NOT NULL, scenario INTEGER NOT NULL, step INTEGER NOT NULL, purpose INTEGER NOT NULL,
+    outcome TINYINT NOT NULL, code INTEGER NOT NULL, place INTEGER NOT NULL, detail INTEGER NOT NULL,
+    cleanup INTEGER NOT NULL, latency BIGINT NOT NULL, resolve BIGINT NOT NULL, connect BIGINT NOT NULL,
+    tls BIGINT NOT NULL, send BIGINT NOT NULL, wait BIGINT NOT NULL, receive BIGINT NOT NULL,
+    http_status INTEGER NOT NULL,
+    clock_offset BIGINT, clock_error BIGINT, digest UBIGINT NOT NULL);
+CREATE TABLE IF NOT EXISTS steps (
+    ts BIGINT NOT NULL, agent INTEGER NOT NULL, epoch INTEGER NOT NULL, seq BIGINT NOT NULL, number TINYINT NOT NULL,
+    check_id INTEGER NOT NULL, step INTEGER NOT NULL, outcome TINYINT NOT NULL, code INTEGER NOT NULL,
+    place INTEGER NOT NULL, latency BIGINT NOT NULL, resolve BIGINT NOT NULL, connect BIGINT NOT NULL,
+    tls BIGINT NOT NULL, send BIGINT NOT NULL, wait BIGINT NOT NULL, receive BIGINT NOT NULL,
+    http_status INTEGER NOT NULL);
+CREATE OR REPLACE MACRO intDiv(a, b) AS a // b;
+"""
+
+# A sample counts at its instant on the collector's clock; it is void where the error bar of that instant is wider
+# than a second (R1). 7 is agent_fault.
+OUTCOME = "CASE WHEN r.clock_error > 1000000 THEN 7 ELSE r.outcome END"
+BUCKET = "intDiv(r.latency + 999, 1000)"
+
+# Exclusions are keyed by slice, so that the join is one of equality and the range is looked at for few rows only.
+_FROM = """
+FROM runs r
+JOIN wanted w ON w.check_id = r.check_id
+LEFT JOIN excluded e ON e.check_id = r.check_id AND e.slice = intDiv(r.ts, 60000000) AND r.ts >= e.lo AND r.ts < e.hi
+WHERE r.purpose = $purpose AND r.ts >= $start AND r.ts < $end AND r.batch <= $ledger
+"""
+_LEFT_OUT = "CASE WHEN e.slice IS NULL THEN 0 ELSE 1 END"
+
+SLICE_COUNTS = f"""
+SELECT r.check_id, r.region, intDiv(r.ts, $length) AS slice, {OUTCOME} AS outcome, {_LEFT_OUT} AS left_out,
+       count(*) AS n, max(r.ts) AS last_at,
+       max(CASE WHEN r."interval" > $length
+                THEN r.scheduled_at + r."interval" + COALESCE(r.clock_offset, 0) ELSE 0 END) AS speaks_until
+{_FROM}
+GROUP BY 1, 2, 3, 4, 5
+"""
+
+LATENCY_COUNTS = f"""
+SELECT {OUTCOME} AS outcome, {_LEFT_OUT} AS left_out, {BUCKET} AS bucket, count(*) AS n,
+       CAST(sum(r.latency) AS BIGINT) AS total
+{_FROM}
+GROUP BY 1, 2, 3 ORDER BY 3
+"""
+
+LATENCIES = f"""
+SELECT r.latency, {OUTCOME} AS outcome
+{_FROM} AND {BUCKET} = $bucket AND e.slice IS NULL
+"""
+
+STRADDLERS = f"""
+SELECT r.check_id, r.region, r.ts, {OUTCOME} AS outcome, r.latency
+{_FROM} AND e.slice IS NULL AND EXISTS (
+    SELECT 1 FROM edges x WHERE x.check_id = r.check_id AND x.at > r.ts AND x.at <= r.ts + r.latency)
+"""
+
+FAILURES = f"""
+SELECT r.check_id, r.region, {OUTCOME} AS outcome, r.code, r.place, r.step, count(*) AS n, min(r.ts) AS first_at,
+       max(r.ts) AS last_at
+{_FROM} AND e.slice IS NULL AND r.outcome <> 0
+GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY n DESC, 1, 2, 3, 4, 5, 6 LIMIT $most
+"""
+
+SEEN = """
+SELECT check_id, region, max(ts) AS last, max("interval") AS "interval" FROM runs
+WHERE purpose = $purpose AND ts >= $start AND ts < $end AND batch <= $ledger GROUP BY 1, 2
+"""
+
+LATEST = f"""
+SELECT r.check_id, r.region, r.ts, {OUTCOME} AS outcome, r.code, r.place, r.detail, r.latency, r.cleanup
+FROM runs r JOIN (
+    SELECT check_id, region, max(ts) AS ts FROM runs
+    WHERE purpose = $purpose AND ts >= $start AND ts < $end AND batch <= $ledger GROUP BY 1, 2
+) l ON l.check_id = r.check_id AND l.region = r.region AND l.ts = r.ts
+WHERE r.purpose = $purpose AND r.batch <= $ledger
+"""
+
+LATENCY_LINE = f"""
+SELECT r.region, intDiv(r.ts, $width) AS bin, {OUTCOME} AS outcome, {BUCKET} AS bucket, count(*) AS n FROM runs r
+WHERE r.check_id = $check AND r.purpose = $purpose AND r.ts >= $start AND r.ts < $end AND r.batch <= $ledger
+GROUP BY 1, 2, 3, 4 ORDER BY 2, 4
+"""

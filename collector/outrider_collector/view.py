@@ -1,0 +1,467 @@
+"""What the page prints, as values: read off the statements of the running periods and the current state.
+
+Rules
+-----
+1. Percentages come from the statement and are printed as they are; nothing is computed from a printed figure.
+2. Where an availability guarantee has several checks, the one with the lowest `low` is shown, and the verdict is the
+   guarantee's. A check without a verdict has no percentage, and is shown only where none has one.
+3. A state is a symbol and a word; colour only repeats it.
+4. The last run of a check in a region is no news once it is older than three intervals: no data.
+5. A check that fell silent before the lookback began keeps its place, with no data: silence must show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from fractions import Fraction
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup
+
+from outrider.core.guarantee import Guarantee
+from outrider.core.intervals import Interval
+from outrider.core.outcome import OutcomeClass, Standing
+from outrider.core.period import PeriodKind
+from outrider.core.units import MINUTE, Duration, Instant, format_duration, parse_instant, to_datetime
+from outrider_collector.charts import LatencyChart, Point, Shade, latency, latency_chart
+from outrider_collector.statement import Plain
+
+MOST_PAST_WINDOWS = 10
+_INTERVALS_UNTIL_SILENT = 3
+_INFINITE = "∞"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A state: its symbol, its word, and the tone it is coloured in (good, bad, unsure, quiet)."""
+
+    symbol: str
+    word: str
+    tone: str
+
+
+VERDICTS: Mapping[str, Mark] = {
+    "met": Mark("✓", "met", "good"),
+    "missed": Mark("✕", "missed", "bad"),
+    "inconclusive": Mark("?", "inconclusive", "unsure"),
+    "no data": Mark("–", "no data", "quiet"),
+}
+STATES: Mapping[Standing, Mark] = {
+    Standing.GOOD: Mark("●", "good", "good"),
+    Standing.BAD: Mark("▲", "bad", "bad"),
+    Standing.PARTNER: Mark("◆", "partner failed", "unsure"),
+    Standing.VOID: Mark("○", "void", "quiet"),
+}
+NO_DATA = Mark("–", "no data", "quiet")
+WINDOWS: Mapping[str, Mark] = {
+    "running": Mark("◐", "running", "unsure"),
+    "announced": Mark("○", "announced", "quiet"),
+    "over": Mark("●", "over", "quiet"),
+    "completed": Mark("✓", "completed early", "quiet"),
+    "cancelled": Mark("✕", "cancelled", "quiet"),
+}
+HEARD, SILENT = Mark("●", "heard", "good"), Mark("–", "silent", "bad")
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A guarantee as a row. Texts that are None are not known, and printed as a dash."""
+
+    id: str
+    title: str
+    target: str
+    mark: Mark
+    reason: str
+    figure: str | None
+    bounds: str | None
+    raw: str | None
+    check: str | None
+    excused: str | None
+    coverage: str | None
+    thinnest: str | None
+    remark: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The guarantees of one period so far. `query` asks the API for the same."""
+
+    label: str
+    measured_to: Instant | None
+    clauses: tuple[Clause, ...]
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A check in a region. `words` are the class and code of a last run that was not ok."""
+
+    region: str
+    mark: Mark
+    at: Instant | None
+    words: str
+    detail: str
+    p90: str | None
+    availability: str | None
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A check with its cells, one for each region of the page; None where it is not run."""
+
+    check: str
+    p90: str | None
+    limit: str | None
+    cells: tuple[Cell | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A check's chart, and the numbers behind it: (bin, p90, samples)."""
+
+    check: str
+    p90: str | None
+    limit: str | None
+    svg: Markup
+    numbers: tuple[tuple[Instant, str | None, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A maintenance window, and what it excuses under each guarantee, where that is known."""
+
+    id: str
+    mark: Mark
+    start: Instant
+    end: Instant
+    scope: str
+    reason: str
+    announced_at: Instant
+    excuses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """An agent with its own counts; None where it did not say."""
+
+    name: str
+    region: str
+    mark: Mark
+    last_seen: Instant
+    waiting: int | None
+    delivered: int | None
+    skipped: int | None
+    dropped: int | None
+    set_aside: int
+    duplicates: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Everything on the page."""
+
+    agreement: str
+    zone: str
+    now: Instant
+    lookback: str
+    accounts: tuple[Account, ...]
+    regions: tuple[str, ...]
+    rows: tuple[Row, ...]
+    figures: tuple[Figure, ...]
+    windows: tuple[Window, ...]
+    windows_left_out: int
+    agents: tuple[Agent, ...]
+    trouble: str
+
+    @property
+    def cells(self) -> list[Cell]:
+        return [cell for row in self.rows for cell in row.cells if cell is not None]
+
+    @property
+    def clauses(self) -> list[Clause]:
+        return [clause for account in self.accounts for clause in account.clauses]
+
+    def counted(self, marks: Iterable[Mark]) -> list[tuple[Mark, int]]:
+        """How many have each mark, the worst first."""
+        order = {"bad": 0, "unsure": 1, "quiet": 2, "good": 3}
+        found: dict[Mark, int] = {}
+        for mark in marks:
+            found[mark] = found.get(mark, 0) + 1
+        return sorted(found.items(), key=lambda item: (order[item[0].tone], item[0].word))
+
+
+def make_page(state: Plain, statements: Sequence[tuple[PeriodKind, Plain]], reference: Guarantee, trouble: str) -> Page:
+    """The page from the current state, the statement of each calendar's running period, and the guarantee by whose
+    standings the state was counted."""
+    now = parse_instant(state["now"])
+    span = Interval(parse_instant(state["lookback"]["start"]), parse_instant(state["lookback"]["end"]))
+    zone = reference.zone
+    known = _checks_and_regions(state, statements)
+    regions = tuple(sorted({region for _, region in known}))
+    states = {each["check"]: each for each in state["checks"]}
+    windows = [_window(each, statements) for each in state["windows"]]
+    kept = _current_first(windows, now)
+    return Page(
+        agreement=state["agreement"],
+        zone=zone.key,
+        now=now,
+        lookback=format_duration(span.length),
+        accounts=tuple(_account(kind, statement, zone) for kind, statement in statements),
+        regions=regions,
+        rows=tuple(
+            _row(check, states.get(check), [each if (check, each) in known else None for each in regions], reference, now)
+            for check in sorted({check for check, _ in known})
+        ),
+        figures=tuple(_figure(number, each, state, zone) for number, each in enumerate(state["checks"])),
+        windows=tuple(kept),
+        windows_left_out=len(windows) - len(kept),
+        agents=tuple(_agent(each, state, now, span.length) for each in state["agents"]),
+        trouble=trouble,
+    )
+
+
+def _checks_and_regions(state: Plain, statements: Sequence[tuple[PeriodKind, Plain]]) -> set[tuple[str, str]]:
+    """Rule 5."""
+    known = {(each["check"], region["region"]) for each in state["checks"] for region in each["regions"]}
+    for _, statement in statements:
+        for guarantee in statement["guarantees"]:
+            known |= {(part["check"], each["region"]) for part in guarantee["checks"] for each in part["coverage"]}
+    return known
+
+
+# --- guarantees ------------------------------------------------------------------------------------------------------
+
+
+def _account(kind: PeriodKind, statement: Plain, zone: ZoneInfo) -> Account:
+    start, end = statement["period"]["start"], statement["period"]["end"]
+    measured = [parse_instant(each["measured"]["end"]) for each in statement["guarantees"] if each["measured"]]
+    return Account(
+        label=_period(kind, parse_instant(start), zone),
+        measured_to=min(measured, default=None),
+        clauses=tuple(_clause(each) for each in statement["guarantees"]),
+        query=f"from={start}&to={end}",
+    )
+
+
+def _period(kind: PeriodKind, start: Instant, zone: ZoneInfo) -> str:
+    first = to_datetime(start).astimezone(zone)
+    if kind is PeriodKind.MONTH:
+        return f"{first:%B %Y}"
+    day = f"{first.day} {first:%B %Y}"
+    return f"the week from {first:%A} {day}" if kind is PeriodKind.WEEK else day
+
+
+def _clause(plain: Plain) -> Clause:
+    parts: list[Plain] = plain["checks"]
+    thinnest, coverage = _lowest_coverage(parts)
+    is_pooled = "limit_us" in plain
+    part = None if is_pooled else _lowest(parts)
+    adjusted, raw = _figures(plain, part)
+    target = f"{'more than' if plain['target']['strict'] else 'at least'} {plain['target']['percent']}"
+    excused = max((each["excused_us"] for each in parts), default=0) if part is None else part["excused_us"]
+    return Clause(
+        id=plain["id"],
+        title=plain["title"],
+        target=target + (f" within {latency(plain['limit_us'])}" if is_pooled else ""),
+        mark=VERDICTS[plain["verdict"]],
+        reason=_reason(plain, parts),
+        figure=adjusted,
+        bounds=_bounds(part),
+        raw=raw,
+        check=f"{part['check']}, the lowest of {len(parts)} checks" if part is not None and len(parts) > 1 else None,
+        excused=format_duration(excused) if excused else None,
+        coverage=coverage,
+        thinnest=thinnest,
+        remark=plain.get("remark"),
+    )
+
+
+def _lowest(parts: Sequence[Plain]) -> Plain | None:
+    """Rule 2."""
+    judged = [part for part in parts if part["verdict"] != "no data" and part["adjusted"]["low"]]
+    return min(judged, key=lambda part: _fraction(part["adjusted"]["low"]), default=parts[0] if parts else None)
+
+
+def _fraction(share: Plain) -> Fraction:
+    return Fraction(share["numerator"], share["denominator"])
+
+
+def _figures(plain: Plain, part: Plain | None) -> tuple[str | None, str | None]:
+    """Adjusted and raw. Of a part that could not be judged the raw figure stands, if it rests on any sample."""
+    if part is None:
+        return _percent(plain.get("adjusted", {}).get("share")), _percent(plain.get("raw", {}).get("share"))
+    adjusted = part["adjusted"]["figure"] if part["verdict"] != "no data" else None
+    raw = part["raw"]["figure"] if part["raw"]["samples"] or part["raw"]["down"] else None
+    return _percent(adjusted), _percent(raw)
+
+
+def _percent(share: Plain | None) -> str | None:
+    return None if share is None else str(share["percent"])
+
+
+def _bounds(part: Plain | None) -> str | None:
+    if part is None or part["verdict"] == "no data" or not part["adjusted"]["unknown"]:
+        return None
+    low, high = _percent(part["adjusted"]["low"]), _percent(part["adjusted"]["high"])
+    return f"{low} to {high} with what is unknown"
+
+
+def _reason(plain: Plain, parts: Sequence[Plain]) -> str:
+    if plain["measured"] is None:
+        return "nothing is old enough to be judged yet"
+    decisive = [part["check"] for part in parts if part["verdict"] == plain["verdict"]]
+    if len(parts) > 1 and decisive and "limit_us" not in plain:
+        return f"{decisive[0]}: {plain['reason']}"
+    return str(plain["reason"])
+
+
+def _lowest_coverage(parts: Sequence[Plain]) -> tuple[str | None, str | None]:
+    """Where it is thinnest, and how thin."""
+    shares = [(part["check"], each) for part in parts for each in part["coverage"] if each["of"]]
+    if not shares:
+        return None, None
+    check, lowest = min(shares, key=lambda pair: Fraction(pair[1]["slices"], pair[1]["of"]))
+    return f"{check} in {lowest['region']}", str(lowest["percent"])
+
+
+# --- checks ----------------------------------------------------------------------------------------------------------
+
+
+def _row(check: str, state: Plain | None, regions: Sequence[str | None], reference: Guarantee, now: Instant) -> Row:
+    here = {each["region"]: each for each in state["regions"]} if state else {}
+    samples = sum(point["samples"] for point in state["line"]) if state else 0
+    return Row(
+        check=check,
+        p90=_p90(state["p90_us"], samples) if state else None,
+        limit=_limit(state) if state else None,
+        cells=tuple(
+            None if region is None else _cell(region, here.get(region), samples > 0, reference, now)
+            for region in regions
+        ),
+    )
+
+
+def _limit(state: Plain) -> str | None:
+    return None if state["limit_us"] is None else latency(state["limit_us"])
+
+
+def _p90(p90: Duration | None, samples: int) -> str | None:
+    if p90 is None:
+        return _INFINITE if samples else None
+    return latency(p90)
+
+
+def _cell(region: str, here: Plain | None, is_timed: bool, reference: Guarantee, now: Instant) -> Cell:
+    if here is None:
+        return Cell(region, NO_DATA, None, "", "", None, None, 0)
+    last = here["last"]
+    at = parse_instant(last["at"]) if last else None
+    p90 = _p90(here["p90_us"], here["samples"] if is_timed else 0)
+    figures = (p90, _percent(here["availability"]), here["samples"])
+    patience = _INTERVALS_UNTIL_SILENT * (here["interval_us"] or reference.slice)
+    if at is None or now - at > patience:
+        return Cell(region, NO_DATA, at, "", "", *figures)
+    outcome = OutcomeClass(last["outcome"])
+    mark = STATES[reference.standing(outcome)]
+    words = "" if outcome is OutcomeClass.OK else f"{outcome.value} {last['code']}".rstrip()
+    detail = last["detail"] if words else ""
+    if last["cleanup"] == "unconfirmed":
+        detail = f"{detail}; cleanup unconfirmed".removeprefix("; ")
+    return Cell(region, mark, at, words, detail, *figures)
+
+
+def _figure(number: int, check: Plain, state: Plain, zone: ZoneInfo) -> Figure:
+    points = tuple(Point(parse_instant(each["at"]), each["p90_us"], each["samples"]) for each in check["line"])
+    width: Duration = state["bin_us"]
+    interval = min((each["interval_us"] for each in check["regions"] if each["interval_us"]), default=0)
+    shades = [
+        Shade(
+            Interval(parse_instant(each["start"]), parse_instant(each["end"])),
+            f"maintenance {each['window']} ({_window_mark(each).word})",
+        )
+        for each in state["windows"]
+        if each["state"] != "cancelled" and any(fnmatchcase(check["check"], pattern) for pattern in each["scope"])
+    ]
+    span = Interval(points[0].at, points[-1].at + width)
+    chart = LatencyChart(
+        name=check["check"],
+        number=number,
+        zone=zone,
+        width=width,
+        points=points,
+        reach=width if interval <= width else width + interval,
+        limit=check["limit_us"],
+        shades=tuple(each for each in shades if each.span.start < span.end and each.span.end > span.start),
+    )
+    return Figure(
+        check=check["check"],
+        p90=_p90(check["p90_us"], sum(point.samples for point in points)),
+        limit=_limit(check),
+        svg=latency_chart(chart),
+        numbers=tuple((point.at, _p90(point.p90, point.samples), point.samples) for point in points),
+    )
+
+
+# --- windows and agents ----------------------------------------------------------------------------------------------
+
+
+def _window(plain: Plain, statements: Sequence[tuple[PeriodKind, Plain]]) -> Window:
+    excuses = [
+        _excuse(excuse)
+        for _, statement in statements
+        for each in statement["windows"]
+        if each["window"] == plain["window"]
+        for excuse in each["excuses"]
+    ]
+    return Window(
+        id=plain["window"],
+        mark=_window_mark(plain),
+        start=parse_instant(plain["start"]),
+        end=parse_instant(plain["end"]),
+        scope=", ".join("every check" if pattern == "*" else pattern for pattern in plain["scope"]),
+        reason=plain["reason"],
+        announced_at=parse_instant(plain["announced_at"]),
+        excuses=tuple(excuses),
+    )
+
+
+def _window_mark(plain: Plain) -> Mark:
+    return WINDOWS["completed" if plain["act"] == "complete" else plain["state"]]
+
+
+def _excuse(plain: Plain) -> str:
+    taken = f"{format_duration(plain['excused_us'])} excused" if plain["excused_us"] else "nothing excused"
+    return f"{plain['guarantee']}: {taken}" + (f" ({plain['why_not']})" if plain["why_not"] else "")
+
+
+def _current_first(windows: Sequence[Window], now: Instant) -> list[Window]:
+    """Those that run or will, the next one first; then the latest of those that are past."""
+    ahead = sorted((each for each in windows if each.end > now), key=lambda each: (each.start, each.id))
+    past = sorted((each for each in windows if each.end <= now), key=lambda each: (-each.end, each.id))
+    return ahead + past[:MOST_PAST_WINDOWS]
+
+
+def _agent(plain: Plain, state: Plain, now: Instant, lookback: Duration) -> Agent:
+    counts: Mapping[str, int] = plain["counts"]
+    dropped = [value for term, value in counts.items() if term.startswith("dropped")]
+    intervals = [
+        each["interval_us"] for check in state["checks"] for each in check["regions"]
+        if each["region"] == plain["region"]
+    ]  # fmt: skip
+    patience = max(_INTERVALS_UNTIL_SILENT * min(intervals, default=lookback), 2 * MINUTE)
+    last_seen = parse_instant(plain["last_seen"])
+    return Agent(
+        name=plain["agent"],
+        region=plain["region"],
+        mark=HEARD if now - last_seen <= patience else SILENT,
+        last_seen=last_seen,
+        waiting=counts.get("waiting"),
+        delivered=counts.get("delivered"),
+        skipped=counts.get("skipped"),
+        dropped=sum(dropped) if dropped or counts else None,
+        set_aside=counts.get("dead_lettered", 0),
+        duplicates=plain["duplicates"],
+    )

@@ -1,0 +1,118 @@
+"""The register of maintenance windows: announcements are added, never changed and never removed.
+
+The collector stamps each one with its own clock; stamps of one register always grow, so that the order of versions
+is never in doubt. SQLite beside the store, synced at each change.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from outrider.clock import Clock
+from outrider.core.maintenance import Act, Announcement, cancelled, completed, histories
+from outrider.core.units import Instant
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS announcements (
+    "window" TEXT NOT NULL, version INTEGER NOT NULL, act TEXT NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL,
+    recorded_at INTEGER NOT NULL UNIQUE, scope TEXT NOT NULL, reason TEXT NOT NULL, author TEXT NOT NULL,
+    PRIMARY KEY ("window", version));
+CREATE TRIGGER IF NOT EXISTS announcements_stay BEFORE DELETE ON announcements
+    BEGIN SELECT RAISE(ABORT, 'announcements are never removed'); END;
+CREATE TRIGGER IF NOT EXISTS announcements_stand BEFORE UPDATE ON announcements
+    BEGIN SELECT RAISE(ABORT, 'announcements are never changed'); END;
+"""
+
+
+class WindowError(ValueError):
+    """An announcement that cannot be meant; the message says why. Nothing was recorded."""
+
+
+class UnknownWindowError(WindowError):
+    """There is no such window."""
+
+
+class WindowRegister:
+    """Safe to use from several threads."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = FULL")
+        self._database.executescript(_SCHEMA)
+
+    def announce(
+        self, start: Instant, end: Instant, *, scope: tuple[str, ...] = ("*",), reason: str = "", author: str = ""
+    ) -> Announcement:
+        """Record a new window. Raises WindowError."""
+        with self._lock:
+            try:
+                window = f"w-{secrets.token_hex(4)}"
+                announcement = Announcement(window, 1, Act.ANNOUNCE, start, end, self._stamp(), scope, reason, author)
+            except ValueError as error:
+                raise WindowError(str(error)) from None
+            return self._record(announcement)
+
+    def complete(self, window: str, author: str = "") -> Announcement:
+        """End a window that runs, now. Raises WindowError."""
+        return self._follow_up(window, completed, author)
+
+    def cancel(self, window: str, author: str = "") -> Announcement:
+        """Take a window back. Raises WindowError."""
+        return self._follow_up(window, cancelled, author)
+
+    def announcements(self, as_of: Instant | None = None) -> tuple[Announcement, ...]:
+        """Every announcement recorded by an instant, in order of recording."""
+        with self._lock:
+            return self._read(2**62 if as_of is None else as_of)
+
+    def _read(self, as_of: Instant) -> tuple[Announcement, ...]:
+        rows = self._database.execute(
+            'SELECT "window", version, act, start, "end", recorded_at, scope, reason, author FROM announcements '
+            "WHERE recorded_at <= ? ORDER BY recorded_at",
+            (as_of,),
+        ).fetchall()
+        return tuple(
+            Announcement(window, version, Act(act), start, end, recorded_at, tuple(json.loads(scope)), reason, author)
+            for window, version, act, start, end, recorded_at, scope, reason, author in rows
+        )
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _follow_up(
+        self, window: str, change: Callable[[Announcement, Instant], Announcement], author: str
+    ) -> Announcement:
+        with self._lock:
+            known = histories(self._read(2**62))
+            if window not in known:
+                raise UnknownWindowError(f"there is no window {window!r}; `outrider window list` shows them")
+            try:
+                following = change(known[window][-1], self._stamp())
+            except ValueError as error:
+                raise WindowError(str(error)) from None
+            return self._record(replace(following, author=author))
+
+    def _stamp(self) -> Instant:
+        found = self._database.execute("SELECT COALESCE(max(recorded_at), 0) FROM announcements").fetchone()
+        return max(self._clock.now(), int(found[0]) + 1)
+
+    def _record(self, made: Announcement) -> Announcement:
+        try:
+            self._database.execute(
+                "INSERT INTO announcements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (made.window, made.version, made.act, made.start, made.end, made.recorded_at, json.dumps(made.scope),
+                 made.reason, made.author),
+            )  # fmt: skip
+        except sqlite3.IntegrityError:
+            raise WindowError(f"window {made.window} was changed by somebody else just now; look again") from None
+        return made

@@ -1,0 +1,107 @@
+"""The sandbox as one aiohttp application, and how it is served and stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime
+
+from aiohttp import web
+
+from outrider_sandbox import edge
+from outrider_sandbox.answers import Answer, Refusal, json_answer
+from outrider_sandbox.board import Board
+from outrider_sandbox.clearinghouse import Clearinghouse
+from outrider_sandbox.control import Control
+from outrider_sandbox.counts import Counts
+from outrider_sandbox.directory import directory
+from outrider_sandbox.faults import Fault
+from outrider_sandbox.gateway import Gateway
+from outrider_sandbox.latency import Latency
+from outrider_sandbox.line import Line
+from outrider_sandbox.portal import add_portal
+from outrider_sandbox.settings import Settings
+
+MOST_BYTES = 1 << 20
+"""The largest body that is read, 1 MiB: far above any real-time transaction."""
+
+_LAST_ANSWERS_S = 0.25
+"""How long a stop waits for answers that are about to go out, before it cancels them."""
+
+
+def build_app(
+    settings: Settings,
+    *,
+    now: Callable[[], datetime],
+    clock: Callable[[], float] = edge.monotonic,
+    nonce: bytes | None = None,
+    faults: Iterable[Fault] = (),
+) -> web.Application:
+    """The whole network. `now` gives aware times, `clock` monotonic seconds; `faults` are on from the start.
+
+    `nonce` (32 bytes, by default new ones) keeps identifiers and control numbers unlike those of any other start.
+    """
+    nonce = edge.nonce() if nonce is None else nonce
+    board = Board(edge.generator(settings.seed, "faults"), clock)
+    counts = Counts()
+    source = edge.generator(settings.seed, "latency")
+    latency = Latency(source, median_ms=settings.latency_median_ms, sigma=settings.latency_sigma)
+    line = Line(board, counts, latency)
+    for fault in faults:
+        board.put(fault)
+    app = web.Application(client_max_size=MOST_BYTES, middlewares=[_errors_as_json])
+    Control(board, counts, directory(settings)).add_to(app.router)
+    Gateway(settings, now, nonce).add_to(app.router, line)
+    Clearinghouse(settings, now, nonce).add_to(app.router, line)
+    add_portal(app.router, line)
+    return app
+
+
+async def serve(
+    settings: Settings, *, stop: asyncio.Event, ready: Callable[[str], None], faults: Iterable[Fault] = ()
+) -> None:
+    """Bind, call `ready` with the base URL, serve until `stop` is set, then close within about a second.
+
+    Requests that hang are cut off. Raises OSError when the address cannot be bound.
+    """
+    runner = web.AppRunner(
+        build_app(settings, now=edge.utc_now, faults=faults),
+        handler_cancellation=True,  # a client that goes away ends what it hung on
+        shutdown_timeout=_LAST_ANSWERS_S,
+        access_log=None,  # a path or a query of ours holds nothing secret, but a client's might
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, settings.host, settings.port)
+        await site.start()
+        ready(_base_url(settings.host, site.port))
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+
+
+def _base_url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@web.middleware
+async def _errors_as_json(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Whatever aiohttp or a control endpoint refuses (404, 405, 413, ...) is answered like all refusals."""
+    try:
+        return await handler(request)
+    except Refusal as refusal:
+        return _response(refusal.answer)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        code = error.reason.lower().replace(" ", "_")
+        allowed = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+        return _response(json_answer(error.status, {"error": {"code": code, "message": error.reason}}, allowed))
+
+
+def _response(answer: Answer) -> web.Response:
+    return web.Response(
+        status=answer.http, body=answer.body, headers={"Content-Type": answer.content_type, **answer.headers}
+    )

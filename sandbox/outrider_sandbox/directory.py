@@ -1,0 +1,42 @@
+"""The directory at GET /: what there is to probe, and what answers what. For people who have just started it."""
+
+from __future__ import annotations
+
+from outrider_sandbox.faults import KINDS
+from outrider_sandbox.members import MEANINGS, PAYERS, SYNTHETIC, UNKNOWN_NPI
+from outrider_sandbox.settings import Settings
+
+
+def directory(settings: Settings) -> dict[str, object]:
+    """As JSON. It holds no card number: those that are accepted stand in `outrider_sandbox.cards`."""
+    return {
+        "partner": settings.partner,
+        "synthetic": SYNTHETIC,
+        "clearinghouse": {
+            "POST /core/realtime": "X12 005010X279A1 270 in a CORE vC2.2.0 MIME envelope",
+            "payers": dict(PAYERS),
+            "members": dict(MEANINGS),
+            "unknown_npi": UNKNOWN_NPI,
+        },
+        "gateway": {
+            "POST": [
+                "/v1/authorizations",
+                "/v1/sales",
+                "/v1/payments/{id}/capture",
+                "/v1/payments/{id}/void",
+                "/v1/payments/{id}/refund",
+            ],
+            "GET": ["/v1/payments/{id}", "/v1/payments?reference=&status=&open=true&limit="],
+            "declines_by_last_two_digits": dict(settings.decline_endings),
+        },
+        "portal": {"GET": ["/healthz"]},
+        "control": {
+            "GET": ["/", "/counts", "/faults"],
+            "PUT": ["/faults/{name}"],
+            "DELETE": ["/faults", "/faults/{name}"],
+            "fault_kinds": {
+                name: {"components": [*kind.components, "*"], "parameters": list(kind.parameters)}
+                for name, kind in KINDS.items()
+            },
+        },
+    }
