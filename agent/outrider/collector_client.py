@@ -40,5 +40,5 @@ async def ask(
             if response.status >= 400:
                 raise CollectorError(decode_refusal(raw).error, refused=response.status < 500)
             return msgspec.json.decode(raw)
-    except (aiohttp.ClientError, TimeoutError, OSError, msgspec.DecodeError) as error:
+    except (aiohttp.ClientError, TimeoutError, OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CollectorError(f"no collector answers at {url}: {error or type(error).__name__}", refused=False) from None

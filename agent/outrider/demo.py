@@ -28,6 +28,7 @@ REGIONS = ("us-east", "us-west", "eu-central")
 SHORTEST: Duration = 30 * SECOND
 SLICE: Duration = 2 * SECOND
 SETTLE: Duration = 3 * SECOND
+_STARTING: Duration = 4 * SECOND
 _START_PATIENCE_S = 30
 _STOP_PATIENCE_S = 15
 _RESTARTS = 20
@@ -129,7 +130,11 @@ class Demo:
         self._collector = Child(
             "collector",
             ["collector", "--config", str(shipped("config", "demo", "collector.yaml"))],
-            {"OUTRIDER_COLLECTOR_LISTEN": f"127.0.0.1:{collector}", "OUTRIDER_STORE": str(folder / "store.duckdb")},
+            {
+                "OUTRIDER_COLLECTOR_LISTEN": f"127.0.0.1:{collector}",
+                "OUTRIDER_STORE": str(folder / "store.duckdb"),
+                "OUTRIDER_AGREEMENT": str(self._agreement(folder)),
+            },
             folder / "collector.log",
         )
         self._sandbox = Child("sandbox", ["sandbox", "--listen", f"127.0.0.1:{network}"], {}, folder / "sandbox.log")
@@ -149,6 +154,14 @@ class Demo:
             )
             for region, port in zip(REGIONS, metrics, strict=True)
         ]
+
+    def _agreement(self, folder: Path) -> Path:
+        """The demo's agreement, in force from when the agents are up: the month before is nobody's silence."""
+        text = shipped("config", "demo", "agreement.yaml").read_text(encoding="utf-8")
+        began = format_instant(self._clock.now() // SLICE * SLICE + _STARTING)
+        path = folder / "agreement.yaml"
+        path.write_text(f'{text}in_force_from: "{began}"\n', encoding="utf-8")
+        return path
 
     @property
     def children(self) -> list[Child]:

@@ -4,10 +4,10 @@ Rules (delivery)
 ----------------
 200      stored, or stored before: acknowledge up to the collector's high-water mark.
 401, 403 not enrolled, or speaking for another agent: keep, back off, say so.
-409      the same seq with another content (this spool was cloned): begin a new epoch.
+409      the same seq with another content (this spool was cloned): begin a new epoch; back off if that does not help.
 413      split the batch.
-422      one record cannot be read: dead-letter that one, with its reason.
-429, 503 wait as long as Retry-After says, with full jitter on top.
+422      one record of this batch cannot be read: dead-letter that one, with its reason.
+429, 503 wait as long as Retry-After says (an hour at most), with full jitter on top.
 Anything else, or no answer: back off with full jitter. There is no deadline, and nothing is given up.
 """
 
@@ -16,7 +16,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import random  # noqa: TID251 - jitter only
-from collections.abc import Callable
+import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import aiohttp
@@ -26,13 +27,16 @@ from outrider.clock import Clock
 from outrider.codecs.records import BatchError, decode_answer, decode_refusal, encode_batch
 from outrider.core.units import SECOND, Duration
 from outrider.core.wire import Batch, BatchAnswer, Entry
-from outrider.spool import Outbox
+from outrider.redact import printable
+from outrider.spool import Outbox, SpoolError
 
 MOST_RECORDS = 1_000
 MOST_BYTES = 1_000_000
 _REQUEST_TIMEOUT_S = 30
 _SHORTEST_BACKOFF_S = 0.2
 _LONGEST_BACKOFF_S = 30.0
+_LONGEST_RETRY_AFTER_S = 3600
+_SECONDS = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,10 @@ class Offset:
 
 
 class Shipper:
-    """Ships until cancelled. `offset` is the best estimate so far, of the exchange with the least round trip."""
+    """Ships until cancelled. `offset` is the best estimate so far, of the exchange with the least round trip.
+
+    `pause` waits for so many seconds; `jitter` draws a number between two. Tests bring their own.
+    """
 
     def __init__(
         self,
@@ -55,6 +62,8 @@ class Shipper:
         clock: Clock,
         interval: Duration = SECOND,
         warn: Callable[[str], None] = lambda _: None,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self.offset: Offset | None = None
         self.last_answer_at: Duration | None = None
@@ -65,6 +74,8 @@ class Shipper:
         self._clock = clock
         self._interval_s = interval / SECOND
         self._warn = warn
+        self._pause = pause
+        self._jitter = jitter
         self._most = MOST_RECORDS
         self._failures = 0
 
@@ -72,8 +83,7 @@ class Shipper:
         """Ship whatever waits, again and again. Raises only CancelledError."""
         async with self._session() as session:
             while True:
-                pause = await self._ship_some(session)
-                await asyncio.sleep(pause)
+                await self._pause(await self._ship_some(session))
 
     async def drain(self, patience: Duration) -> bool:
         """Ship until nothing waits, for at most `patience` microseconds; whether that succeeded."""
@@ -85,7 +95,7 @@ class Shipper:
                     return False
                 try:
                     async with asyncio.timeout(left / SECOND):
-                        await asyncio.sleep(await self._ship_some(session))
+                        await self._pause(await self._ship_some(session))
                 except TimeoutError:
                     return False
         return True
@@ -97,14 +107,12 @@ class Shipper:
 
     async def _ship_some(self, session: aiohttp.ClientSession) -> float:
         """Send one batch; the seconds to wait before the next."""
-        entries = await self._outbox.read(self._most, MOST_BYTES)
-        if not entries:
-            return self._interval_s
         try:
-            return await self._send(session, entries)
+            entries = await self._outbox.read(self._most, MOST_BYTES)
+            return await self._send(session, entries) if entries else self._interval_s
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return self._back_off(f"no answer: {error or type(error).__name__}")
-        except BatchError as error:
+        except (BatchError, SpoolError) as error:
             return self._back_off(str(error))
 
     async def _send(self, session: aiohttp.ClientSession, entries: tuple[Entry, ...]) -> float:
@@ -117,53 +125,66 @@ class Shipper:
             answer = await response.read()
             round_trip = self._clock.monotonic() - sent_at[1]
             if response.status == 200:
-                return await self._accepted(decode_answer(answer), sent_at[0], round_trip, len(entries))
+                return await self._accepted(decode_answer(answer), sent_at[0], round_trip, entries)
             retry_after = response.headers.get("Retry-After", "")
             return await self._refused(response.status, answer, retry_after, entries)
 
-    async def _accepted(self, answer: BatchAnswer, sent_at: int, round_trip: Duration, sent: int) -> float:
-        await self._outbox.acknowledge(answer.high_water)
+    async def _accepted(
+        self, answer: BatchAnswer, sent_at: int, round_trip: Duration, entries: tuple[Entry, ...]
+    ) -> float:
+        # The collector may know more of this epoch than we have sent (this spool was restored): that is not ours.
+        last = entries[-1].seq
+        await self._outbox.acknowledge(min(answer.high_water, last))
         self._estimate(answer, sent_at, round_trip)
+        if answer.high_water < last:
+            return self._back_off(f"record {last} was sent, but only {answer.high_water} is acknowledged")
         self._failures, self.trouble, self.last_answer_at = 0, "", self._clock.monotonic()
-        was_full = sent >= self._most
+        was_full = len(entries) >= self._most or sum(len(entry.body) for entry in entries) >= MOST_BYTES // 2
         self._most = min(MOST_RECORDS, self._most * 2)
         # A backlog is drained without a pause, but not in step with other agents that came back with us.
-        return random.uniform(0, 0.05) if was_full else self._interval_s
+        return self._jitter(0, 0.05) if was_full else self._interval_s
 
     def _estimate(self, answer: BatchAnswer, sent_at: int, round_trip: Duration) -> None:
         """As NTP does (RFC 5905, 8): the collector's own time in hand is not part of the way."""
         way = max(0, round_trip - (answer.answered_at - answer.received_at))
         offset = (answer.received_at + answer.answered_at) // 2 - (sent_at + round_trip // 2)
-        if self.offset is None or way // 2 <= self.offset.error:
+        known = self.offset
+        # Error bars that do not meet mean that a clock was set: then the older estimate is wrong.
+        if known is None or way // 2 <= known.error or abs(offset - known.offset) > known.error + way // 2:
             self.offset = Offset(offset, way // 2)
         else:
             # An old estimate is worth less as clocks drift apart; 15 ppm is what a quartz does.
-            self.offset = Offset(self.offset.offset, self.offset.error + self._interval_us() * 15 // 10**6 + 1)
+            self.offset = Offset(known.offset, known.error + self._interval_us() * 15 // 10**6 + 1)
 
     def _interval_us(self) -> Duration:
         return round(self._interval_s * SECOND)
 
     async def _refused(self, status: int, raw: bytes, retry_after: str, entries: tuple[Entry, ...]) -> float:
         refusal = decode_refusal(raw)
+        error = printable(refusal.error)
         match status:
             case 409:
-                self._warn(f"the collector has other records under this epoch, beginning a new one: {refusal.error}")
+                pause = self._back_off(f"HTTP 409: {error}") if self._failures else 0
+                self._failures += 1
+                self._warn(f"the collector has other records under this epoch, beginning a new one: {error}")
                 await self._outbox.begin_new_epoch()
-                return 0
+                return pause
             case 413 if len(entries) > 1:
                 self._most = max(1, len(entries) // 2)
                 return 0
             case 413:
                 await self._outbox.dead_letter(entries[0].seq, "larger than the collector takes")
                 return 0
-            case 422 if refusal.seq is not None:
-                self._warn(f"the collector cannot read record {refusal.seq}: {refusal.error}")
-                await self._outbox.dead_letter(refusal.seq, refusal.error)
+            case 422 if refusal.seq in {entry.seq for entry in entries}:
+                assert refusal.seq is not None
+                self._warn(f"the collector cannot read record {refusal.seq}: {error}")
+                await self._outbox.dead_letter(refusal.seq, error)
                 return 0
-            case 429 | 503 if retry_after.isdigit():
-                self._back_off(f"HTTP {status}: {refusal.error}")
-                return int(retry_after) + random.uniform(0, max(1.0, int(retry_after)))
-        return self._back_off(f"HTTP {status}: {refusal.error}")
+            case 429 | 503 if _SECONDS.fullmatch(retry_after):
+                self._back_off(f"HTTP {status}: {error}")
+                wait = min(int(retry_after), _LONGEST_RETRY_AFTER_S)
+                return wait + self._jitter(0, max(1.0, wait))
+        return self._back_off(f"HTTP {status}: {error}")
 
     def _back_off(self, trouble: str) -> float:
         """Full jitter: anywhere up to a bound that doubles."""
@@ -172,4 +193,4 @@ class Shipper:
         self.trouble = trouble
         self._failures += 1
         bound = min(_LONGEST_BACKOFF_S, _SHORTEST_BACKOFF_S * 2 ** min(self._failures, 12))
-        return random.uniform(bound / 10, bound)
+        return self._jitter(bound / 10, bound)

@@ -85,8 +85,9 @@ class Accountant:
 
     def settled(self, period: Interval, as_of: Instant, length: Duration) -> Interval | None:
         """The part of the period whose whole slices are old enough to be judged; None if there is none yet."""
+        start = max(period.start, -(-(self.agreement.in_force_from or 0) // length) * length)
         end = min(period.end, (as_of - self._settle) // length * length)
-        return Interval(period.start, end) if end > period.start else None
+        return Interval(start, end) if end > start else None
 
     def account(self, guarantee: Guarantee, basis: Basis) -> Account:
         """Measure and judge one guarantee."""

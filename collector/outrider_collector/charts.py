@@ -28,16 +28,16 @@ from outrider.core.intervals import Interval
 from outrider.core.units import DAY, HOUR, MILLISECOND, MINUTE, SECOND, Duration, Instant, format_duration, to_datetime
 from outrider.redact import printable
 
-HEIGHT = 176
-MARKS_AT = 14
-"""Where the marks of an infinite p90 stand."""
-TOP, BOTTOM = 26, 150
+HEIGHT = 186
+WORDS_AT, MARKS_AT = 11, 24
+"""Where shaded time is named, and where the marks of an infinite p90 stand: above the plot, clear of the line."""
+TOP, BOTTOM = 36, 160
 """The plot, in pixels from the upper edge."""
 
 _ACROSS = 1000
 _MOST_TICKS = 6
 _STEPS = (
-    *(count * MINUTE for count in (1, 2, 5, 10, 15, 30)),
+    *(count * unit for unit in (SECOND, MINUTE) for count in (1, 2, 5, 10, 15, 30)),
     *(count * HOUR for count in (1, 2, 3, 6, 12)),
     *(count * DAY for count in (1, 2, 7, 14)),
 )
@@ -168,8 +168,8 @@ class Scale:
     @classmethod
     def over(cls, values: Sequence[Duration], limit: Duration | None) -> Scale:
         """The scale from the round figure below everything to the one above everything, the limit among it."""
-        wanted = [max(value, MILLISECOND) for value in values] + ([limit] if limit is not None else [])
-        wanted = wanted or [SECOND]
+        everything = [*values, limit] if limit is not None else [*values]
+        wanted = [max(value, MILLISECOND) for value in everything] or [SECOND]
         lowest = min(wanted) if values else min(wanted) // 100
         return cls(_round_below(lowest), _round_above(max(wanted)))
 
@@ -187,7 +187,7 @@ class Scale:
 
 
 def _round_figures() -> list[Duration]:
-    return [digit * 10**power for power in range(2, 14) for digit in (1, 2, 5)]
+    return [digit * 10**power for power in range(3, 17) for digit in (1, 2, 5)]
 
 
 def _round_below(value: Duration) -> Duration:
@@ -207,8 +207,9 @@ def time_ticks(span: Interval, zone: ZoneInfo) -> list[tuple[Instant, str]]:
         local = to_datetime(instant).astimezone(zone)
         offset = local.utcoffset()
         if offset is not None and (instant + int(offset.total_seconds()) * SECOND) % step == 0:
-            is_midnight = local.hour == local.minute == 0
-            ticks.append((instant, f"{local:%d %b}".lstrip("0") if is_midnight else f"{local:%H:%M}"))
+            is_midnight = local.hour == local.minute == local.second == 0
+            time_of_day = f"{local:%H:%M:%S}" if step < MINUTE else f"{local:%H:%M}"
+            ticks.append((instant, f"{local:%d %b}".lstrip("0") if is_midnight else time_of_day))
     return ticks
 
 
@@ -234,7 +235,7 @@ def _draw_shades(root: Element, chart: LatencyChart) -> None:
         SubElement(root, "rect", {"class": "shade-lines", "fill": f"url(#{hatch})", **place})
         if (end - start) / chart.span.length > 0.15:
             middle = _share((start + end) // 2, chart)
-            _write(root, "shade-word", middle, BOTTOM - 6, "maintenance", "middle")
+            _write(root, "shade-word", middle, WORDS_AT, "maintenance", "middle")
 
 
 def _draw_axes(root: Element, chart: LatencyChart, scale: Scale) -> None:

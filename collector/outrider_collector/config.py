@@ -15,7 +15,7 @@ import msgspec
 from outrider.core.guarantee import Agreement, Guarantee, Measure, View
 from outrider.core.outcome import STANDINGS, OutcomeClass, Standing
 from outrider.core.period import PeriodKind
-from outrider.core.units import Duration
+from outrider.core.units import Duration, parse_instant
 from outrider.strict_yaml import ConfigError, DurationText, Loaded, ProcessNames, default, load_file
 
 
@@ -42,10 +42,11 @@ class GuaranteeFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class AgreementFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An agreement: its guarantees, and the zone that its periods are cut in."""
+    """An agreement: its guarantees, the zone that its periods are cut in, and since when it holds, if that matters."""
 
     name: str
     timezone: str
+    in_force_from: str | None = None
     guarantees: list[GuaranteeFile]
 
 
@@ -96,7 +97,11 @@ def load_agreement(path: Path) -> Agreement:
         ) from None
     guarantees = tuple(_guarantee(loaded, number, zone) for number in range(len(loaded.value.guarantees)))
     try:
-        return Agreement(loaded.value.name, guarantees, zone)
+        in_force_from = None if loaded.value.in_force_from is None else parse_instant(loaded.value.in_force_from)
+    except ValueError as error:
+        raise loaded.located.error(("in_force_from",), str(error)) from None
+    try:
+        return Agreement(loaded.value.name, guarantees, zone, in_force_from)
     except ValueError as error:
         raise loaded.located.error(("guarantees",), str(error), at_key=True) from None
 

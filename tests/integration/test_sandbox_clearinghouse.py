@@ -15,7 +15,7 @@ import pytest
 from pyx12.segment import Segment
 from pyx12.x12file import X12Reader
 
-from integration.sandbox_support import Sandbox, running
+from sandbox_support import Sandbox, running
 from outrider.codecs import core_mime
 from outrider.codecs.core_mime import Envelope
 from outrider.codecs.eligibility import Dependent, Inquiry, Member, read_response, write_inquiry

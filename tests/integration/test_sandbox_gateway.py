@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from integration.sandbox_support import GOOD_CARD, Sandbox, card, order, running
+from sandbox_support import GOOD_CARD, Sandbox, card, order, running
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from integration.sandbox_support import running
+from sandbox_support import running
 from outrider_sandbox import Settings, build_app, edge, parse_fault, serve
 from outrider_sandbox.latency import Latency
 

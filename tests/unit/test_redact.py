@@ -398,9 +398,12 @@ def numbers_alone(text: str) -> Iterator[Span]:
     return (span for span in card_spans(text) if span.shown != MASK)
 
 
+@pytest.mark.timeout(10)
 @pytest.mark.parametrize("pattern", ADVERSARIAL)
-def test_a_mebibyte_of_anything_is_redacted_to_at_most_three_times_its_length(pattern: str) -> None:
-    text = ADVERSARIAL[pattern] * (MEBIBYTE // len(ADVERSARIAL[pattern]))
+def test_a_long_run_of_anything_is_redacted_to_at_most_three_times_its_length(pattern: str) -> None:
+    """Linear work takes well under a second here; a pattern that backtracks over the rest of the text takes longer
+    than the timeout, which is therefore part of the test."""
+    text = ADVERSARIAL[pattern] * (MEBIBYTE // 8 // len(ADVERSARIAL[pattern]))
     assert len(Redactor(["aaaa"]).text(text)) <= 3 * len(text)
 
 

@@ -1,4 +1,4 @@
-"""Where a segment of a 270 or 271 stands: the loops of 005010X279A1, found from HL, NM1, EQ, EB, LS and LE.
+"""Where a segment of a 270 or 271 stands: the loops of 005010X279A1, found from HL, NM1, EQ, EB and LE.
 
 Level A is the information source (the payer), B the information receiver (the provider), C the subscriber,
 D the dependent. Loop 2000 is the level itself, 2100 its name, 2110 one inquiry or benefit, 2120 an entity that

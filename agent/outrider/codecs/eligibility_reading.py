@@ -31,6 +31,7 @@ _SHORT_CODES = _REASON_CODES | frozenset(_SIGNS)
 _NOTES = frozenset(f"{note:03d}" for note in range(1000))
 _COUNT = re.compile(r"[0-9]{1,6}")
 
+_MISMATCH = Finding("mismatch", "echo/trn", "the answer does not carry the trace that was sent")
 _TELLING = frozenset(("BHT", "HL", "TRN", "AAA", "EB"))
 _PATIENT_LEVELS = ("2000C", "2000D")
 _LEVEL_NAMES = {"A": "information source", "B": "information receiver", "C": "subscriber", "D": "dependent"}
@@ -94,9 +95,9 @@ class _Reading:
                 self._read_271(transaction, interchange.separators)
         if "271" not in self.sets and not self.refusals and not self.unasked:
             self.unasked.append(Finding("wrong-set", "x12/ST01", "an acknowledgement that accepts, but no 271"))
-        mismatch = Finding("mismatch", "echo/trn", "the answer does not carry the trace that was sent")
+        strangers = [] if self.is_ours else [_MISMATCH]
         return Observation(
-            (*self.refusals, *self.unasked, *(() if self.is_ours else (mismatch,)), *self.rejections),
+            (*self.refusals, *self.unasked, *strangers, *self.rejections),
             {
                 "set": tuple(self.sets) or ("TA1",),
                 "eb": tuple(self.benefits),

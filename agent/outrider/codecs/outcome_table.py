@@ -25,10 +25,17 @@ OUTCOME_TABLE: OutcomeTable = (
     # A body that is not what was agreed on.
     Rule("body/*", "*", C.MALFORMED),
     Rule("echo/*", "*", C.MALFORMED),
-    # CORE envelope: errors about fields that we sent are ours; the receiver's own trouble is the service's.
-    Rule("envelope/errorcode", "Receiver*", C.SERVICE_DOWN),
+    # CORE envelope: errors about fields that we sent are ours; the receiver's own trouble is the service's. A code
+    # that is not the rule's is not taken for our fault.
+    Rule("envelope/errorcode", "Receiver", C.SERVICE_DOWN),
     Rule("envelope/errorcode", "*TimeOut*", C.SERVICE_DOWN),
-    Rule("envelope/errorcode", "*", C.PROBE_FAULT),
+    Rule("envelope/errorcode", "*Required", C.PROBE_FAULT),
+    Rule("envelope/errorcode", "*Illegal", C.PROBE_FAULT),
+    Rule("envelope/errorcode", "*NotUnderstood", C.PROBE_FAULT),
+    Rule("envelope/errorcode", "*Mismatch*", C.PROBE_FAULT),
+    Rule("envelope/errorcode", "UnAuthorized", C.PROBE_FAULT),
+    Rule("envelope/errorcode", "NotSupported", C.PROBE_FAULT),
+    Rule("envelope/errorcode", "Sender", C.PROBE_FAULT),
     Rule("envelope/*", "*", C.MALFORMED),
     # X12 acknowledgements that reject our request.
     Rule("ta1/*", "*", C.PROBE_FAULT),

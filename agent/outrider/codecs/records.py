@@ -5,7 +5,6 @@ A record's bytes are made once and then only copied: the digest is over them. A 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import pairwise
 
 import msgspec
@@ -14,6 +13,12 @@ from outrider.core.wire import WIRE_VERSION, Batch, BatchAnswer, Entry, Refusal,
 
 MOST_ENTRIES = 5_000
 """The most records in one batch."""
+
+MOST_COUNTS = 64
+"""The most running totals in one batch."""
+
+_LARGEST = 2**53 - 1
+"""The largest number that every reader of JSON keeps exactly (RFC 8259, 6)."""
 
 
 class BatchError(ValueError):
@@ -36,6 +41,7 @@ class _WireBatch(msgspec.Struct, frozen=True, kw_only=True):
     software: str = ""
 
 
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _encoder = msgspec.json.Encoder()
 _batch_decoder = msgspec.json.Decoder(_WireBatch)
 _record_decoder = msgspec.json.Decoder(RunRecord)
@@ -52,7 +58,7 @@ def decode_record(body: bytes) -> RunRecord:
     """Read a record's bytes; fields of a newer version are ignored. Raises BatchError."""
     try:
         return _record_decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise BatchError(f"the record cannot be read: {error}") from None
 
 
@@ -76,7 +82,7 @@ def decode_batch(raw: bytes) -> Batch:
     """Read a batch; its records stay bytes. Raises BatchError."""
     try:
         wire = _batch_decoder.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise BatchError(f"the batch cannot be read: {error}") from None
     if wire.version > WIRE_VERSION + 1 or wire.version < 1:
         raise BatchError(f"the batch has wire version {wire.version}; this side reads 1 to {WIRE_VERSION + 1}")
@@ -85,6 +91,10 @@ def decode_batch(raw: bytes) -> Batch:
     sequence = [entry.seq for entry in wire.entries]
     if any(later <= earlier for earlier, later in pairwise(sequence)) or min(sequence, default=1) < 1:
         raise BatchError("the records of a batch must be in ascending order of seq, from 1")
+    if max(sequence, default=1) > _LARGEST:
+        raise BatchError(f"the records of a batch are numbered up to {_LARGEST}")
+    if len(wire.counts) > MOST_COUNTS or any(abs(count) > _LARGEST for count in wire.counts.values()):
+        raise BatchError(f"a batch has at most {MOST_COUNTS} counts, none beyond {_LARGEST}")
     if not wire.agent or not wire.region or not wire.epoch or len(wire.agent + wire.region + wire.epoch) > 300:
         raise BatchError("a batch must name its agent, region and epoch, in 300 characters together")
     return Batch(
@@ -107,7 +117,7 @@ def decode_answer(raw: bytes) -> BatchAnswer:
     """Read the answer to a batch. Raises BatchError."""
     try:
         return _answer_decoder.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise BatchError(f"the collector's answer cannot be read: {error}") from None
 
 
@@ -115,10 +125,5 @@ def decode_refusal(raw: bytes) -> Refusal:
     """Read a refusal; one that cannot be read is a refusal without words."""
     try:
         return _refusal_decoder.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         return Refusal(raw[:200].decode("utf-8", "replace"))
-
-
-def encode_counts(counts: Mapping[str, int]) -> bytes:
-    """Counts as sorted JSON, for keeping beside records."""
-    return msgspec.json.encode(dict(sorted(counts.items())))

@@ -190,12 +190,13 @@ class _Assembly:
             number += 1
             parts = body.split(cut)
             name = parts[0]
+            size = len(piece)
             segment = new(Segment)
             _set_id(segment, name)
             _set_elements(segment, tuple(parts[1:]))
             _set_number(segment, number)
-            _set_offset(segment, offset + len(piece) - len(body))
-            offset += len(piece) + 1
+            _set_offset(segment, offset + size - len(body))
+            offset += size + 1
             if name in control:
                 control[name](segment)
                 if self.closed:

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from outrider.core.maintenance import Cap
 from outrider.core.outcome import STANDINGS, OutcomeClass, Standing
 from outrider.core.period import Calendar, PeriodKind
-from outrider.core.units import HOUR, SECOND, Duration
+from outrider.core.units import HOUR, SECOND, Duration, Instant
 
 
 class Measure(StrEnum):
@@ -98,11 +98,15 @@ class Guarantee:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """The guarantees that were promised together. Raises ValueError when two share an id or none is there."""
+    """The guarantees that were promised together. Raises ValueError when two share an id or none is there.
+
+    Nothing before `in_force_from` is measured, where it is given: silence before an agreement began is no silence.
+    """
 
     name: str
     guarantees: tuple[Guarantee, ...]
     zone: ZoneInfo
+    in_force_from: Instant | None = None
 
     def __post_init__(self) -> None:
         ids = [guarantee.id for guarantee in self.guarantees]

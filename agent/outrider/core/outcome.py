@@ -18,6 +18,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
+_MOST_SHOWN = 2000
+"""Characters of an answer that a detail repeats: whoever redacts it has no megabyte to read."""
+
 
 class OutcomeClass(StrEnum):
     """The eight classes a run can fall into."""
@@ -198,4 +201,4 @@ def _unmet(expected: Expected, facts: Mapping[str, tuple[str, ...]]) -> Finding 
         return Finding(
             "missing", f"expect/{expected.fact}", f"expected {wanted}, but the answer has no {expected.fact}"
         )
-    return Finding("unexpected", f"expect/{expected.fact}", f"expected {wanted}, got {', '.join(found[:5])}")
+    return Finding("unexpected", f"expect/{expected.fact}", f"expected {wanted}, got {', '.join(found[:5])[:_MOST_SHOWN]}")

@@ -75,7 +75,10 @@ def parse_instant(text: str) -> Instant:
         raise ValueError(f"{text!r} is not a time; write it like 2026-06-01T22:00:00Z") from None
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} names no offset; add Z or one like -05:00")
-    return from_datetime(moment)
+    try:
+        return from_datetime(moment)
+    except OverflowError:
+        raise ValueError(f"{text!r} is before the year 1 or after the year 9999 in UTC") from None
 
 
 def from_datetime(moment: datetime) -> Instant:

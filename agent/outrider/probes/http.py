@@ -1,13 +1,14 @@
 """The `http` probe: any request over HTTP, with JSON bodies read into facts.
 
 Facts: `status`, `header.<name in lower case>`, and `json.<path>` for each scalar of a JSON answer
-("json.card.last4", "json.items.0.id").
+("json.card.last4", "json.items.0.id"), the first 500 of them, where the path has at most 200 characters.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from outrider.transport import HttpReply, HttpRequest
 
 USER_AGENT = f"outrider/{__version__} (synthetic transaction)"
 _MOST_FACTS = 500
+_LONGEST_PATH = 200
 _DEEPEST = 20
 
 
@@ -69,14 +71,16 @@ class HttpProbe:
 
     def read(self, prepared: Prepared, reply: HttpReply) -> Observation:
         facts: dict[str, tuple[str, ...]] = {"status": (str(reply.status),)}
-        facts |= {f"header.{name.lower()}": (value,) for name, value in reply.headers}
+        for name, value in reply.headers:
+            fact = f"header.{name.lower()}"
+            facts[fact] = (*facts.get(fact, ()), value)
         findings = list(status_findings(reply))
-        if "json" in reply.header("Content-Type"):
+        if "json" in reply.header("Content-Type").lower():
             try:
-                facts |= {path: (text,) for path, text in _leaves(json.loads(reply.body))}
+                facts |= {path: (text,) for path, text in islice(_leaves(json.loads(reply.body)), _MOST_FACTS)}
             except (ValueError, RecursionError):
                 findings.append(Finding("not-json", "body/json", "the body says that it is JSON, and is not"))
-        elif _expects_json(prepared) and not findings:
+        elif _expects_json(prepared) and not findings and reply.status != 204:
             findings.append(
                 Finding(
                     "not-json", "body/type", f"expected JSON, got {reply.header('Content-Type') or 'no content type'}"
@@ -102,15 +106,12 @@ def _expects_json(prepared: Prepared) -> bool:
 
 
 def _leaves(value: Any, path: str = "json", depth: int = 0) -> Iterator[tuple[str, str]]:
-    """Every scalar of a JSON value with its path, down to a bounded depth and number."""
-    stack = [(path, value, depth)]
-    found = 0
-    while stack and found < _MOST_FACTS:
-        path, value, depth = stack.pop()
-        if isinstance(value, dict | list):
-            if depth < _DEEPEST:
-                pairs = value.items() if isinstance(value, dict) else enumerate(value)
-                stack += [(f"{path}.{key}", each, depth + 1) for key, each in pairs]
-        else:
-            found += 1
-            yield path, as_text(value)
+    """Every scalar of a JSON value with its path, in order, down to a bounded depth. One at a time: a long key above
+    many values would otherwise fill the memory with copies of itself."""
+    if len(path) > _LONGEST_PATH:
+        return
+    if not isinstance(value, dict | list):
+        yield path, as_text(value)
+    elif depth < _DEEPEST:
+        for key, each in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _leaves(each, f"{path}.{key}", depth + 1)

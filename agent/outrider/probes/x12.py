@@ -8,6 +8,7 @@ Sources: X12 005010X279A1; CAQH CORE connectivity rule vC2.2.0 (HTTP MIME multip
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
@@ -19,6 +20,9 @@ from outrider.core.outcome import Finding, Observation
 from outrider.probes import Generate, Prepared, Target, join
 from outrider.probes.http import USER_AGENT, status_findings
 from outrider.transport import HttpReply, HttpRequest
+
+_ERROR_CODE = re.compile(r"[A-Za-z]{1,64}")
+"""What an ErrorCode looks like. Anything else is not repeated: it could be what must not be logged."""
 
 
 class Party(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -110,8 +114,9 @@ class X12Probe:
             envelope = core_mime.read(reply.header("Content-Type"), reply.body)
         except core_mime.EnvelopeError as error:
             return Observation((Finding(error.code, error.place, str(error)),), status)
-        if envelope.error_code not in ("", "Success"):
-            finding = Finding(envelope.error_code, "envelope/errorcode", "the envelope reports an error")
+        if envelope.is_error:
+            code = envelope.error_code if _ERROR_CODE.fullmatch(envelope.error_code) else "unreadable"
+            finding = Finding(code, "envelope/errorcode", "the envelope reports an error")
             return Observation((finding,), status)
         if envelope.payload_id != prepared.sent["payload_id"]:
             finding = Finding("mismatch", "echo/payload_id", "the answer carries somebody else's PayloadID")

@@ -52,6 +52,7 @@ class Outbox:
         self._pending: Counter[str] = Counter()
         self._pending_lock = threading.Lock()
         self._totals: Mapping[str, int] = dict(self._file.counts)
+        self._is_closed = False
         self._work: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write, name="spool", daemon=True)
         self._thread.start()
@@ -122,7 +123,8 @@ class Outbox:
         return self._number * CONTROL_NUMBERS_PER_AGENT + self._control_numbers.pop()
 
     def close(self) -> None:
-        """Write what is pending and let go of the file."""
+        """Write what is pending and let go of the file; whoever asks later gets a SpoolError."""
+        self._is_closed = True
         self._work.put(None)
         self._thread.join()
 
@@ -137,6 +139,8 @@ class Outbox:
 
     def _submit(self, work: Callable[[], T]) -> Future[T]:
         future: Future[T] = Future()
+        if self._is_closed:
+            raise SpoolError(f"{self._file.path} is closed")
         self._work.put((work, future))
         return future
 

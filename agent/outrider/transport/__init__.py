@@ -7,6 +7,7 @@ agent's own machine failed at is "agent/...".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -18,18 +19,29 @@ from outrider.core.wire import Phases
 RESPONSE_CAP = 1 << 20
 """The most bytes of a body that are read (1 MiB). A longer answer is a finding, not a risk."""
 
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_UNSENDABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """One request as it goes out; `url` is absolute. The body is left out of the repr: it may hold what must not
-    be logged."""
+    """One request as it goes out; `url` is absolute. Headers and body are left out of the repr: they may hold what
+    must not be logged. Raises ValueError for a header that HTTP cannot carry (RFC 9110, 5.1 and 5.5), without its
+    value."""
 
     method: str
     url: str
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     body: bytes = field(default=b"", repr=False)
     ca_file: str | None = None
     verify_tls: bool = True
+
+    def __post_init__(self) -> None:
+        for name, value in self.headers:
+            if not _TOKEN.fullmatch(name):
+                raise ValueError(f"{name!r} is not the name of a header")
+            if _UNSENDABLE.search(value):
+                raise ValueError(f"header {name} holds a line end or another character that no header can")
 
 
 @dataclass(frozen=True, slots=True)

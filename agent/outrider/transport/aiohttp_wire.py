@@ -1,8 +1,9 @@
 """The wire on aiohttp: a new connection for each exchange, so that every phase is measured every time.
 
-Connections are not kept: a probe asks what a customer who arrives now would see, and aiohttp repeats a request by
-itself when a kept connection turns out dead, which would hide a failed first attempt. Redirects, cookies, proxies
-from the environment and content decoding are off: what was configured is asked, and what came is what is read.
+Connections are not kept: a probe asks what a customer who arrives now would see. A request goes out once: aiohttp
+would by itself repeat a GET whose connection ended without an answer, and so hide a failed first attempt. Redirects,
+cookies, proxies from the environment and content decoding are off, no header is added for which nobody asked but those
+that HTTP needs: what was configured is asked, and what came is what is read.
 """
 
 from __future__ import annotations
@@ -79,34 +80,42 @@ class AiohttpTransport:
             auto_decompress=False,
             trust_env=False,
             trace_configs=[_traces()],
+            middlewares=(_once,),
         )
 
     async def exchange(self, request: HttpRequest, timeout: Duration) -> Exchange:
         """See `Transport.exchange`."""
+        try:
+            context = self._context(request)  # before the stopwatch: to read certificates takes 20 ms
+        except OSError as error:
+            detail = f"cannot read the certificates of {request.ca_file or 'this machine'}: {error.strerror or error}"
+            return Exchange(None, Finding("certificates", "agent/tls", detail), Phases(), 0)
         stopwatch = _Stopwatch(self._clock)
         _running.set(stopwatch)
         reply, failure = None, None
         try:
             async with asyncio.timeout(timeout / SECOND):
-                reply = await self._send(request, stopwatch)
+                reply = await self._send(request, context, stopwatch)
         except TimeoutError:
             failure = Finding("timeout", f"net/{stopwatch.phase}", f"no answer within {timeout / SECOND:g} s")
         except _TooLongError:
             failure = Finding("too-long", "body/size", f"the answer is longer than {RESPONSE_CAP} bytes")
+        except _EndedError as ended:
+            failure = _explain(ended.cause, stopwatch.phase)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             failure = _explain(error, stopwatch.phase)
         phases, latency = stopwatch.stop()
         return Exchange(reply, failure, phases, latency)
 
-    async def _send(self, request: HttpRequest, stopwatch: _Stopwatch) -> HttpReply:
+    async def _send(self, request: HttpRequest, context: ssl.SSLContext | bool, stopwatch: _Stopwatch) -> HttpReply:
         async with self._session.request(
             request.method,
             request.url,
             headers=request.headers,
             data=request.body or None,
             allow_redirects=False,
-            ssl=self._context(request),
-            skip_auto_headers=("Accept-Encoding", "Content-Type"),
+            ssl=context,
+            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
             trace_request_ctx=stopwatch,
         ) as response:
             stopwatch.enter("receive")
@@ -132,6 +141,24 @@ class AiohttpTransport:
 
 class _TooLongError(Exception):
     """The answer went over the cap."""
+
+
+class _EndedError(Exception):
+    """The connection ended before an answer had begun; `cause` is what aiohttp raised."""
+
+    def __init__(self, cause: aiohttp.ClientError) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+
+async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keep aiohttp from sending a request a second time: it does so after these two, whatever the connection."""
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _EndedError(error) from error
 
 
 def _tls_context(ca_file: str | None, verify: bool) -> ssl.SSLContext:
@@ -172,23 +199,37 @@ def _explain(error: Exception, phase: str) -> Finding:
     if number in _OWN_TROUBLE:
         return Finding(errno.errorcode[number], "agent/socket", detail)
     match error:
-        case aiohttp.ClientConnectorDNSError() | socket.gaierror():
-            return Finding("dns", "net/resolve", detail)
-        case aiohttp.ClientConnectorCertificateError() | ssl.SSLCertVerificationError():
-            return Finding("certificate", "net/tls", detail)
-        case aiohttp.ClientSSLError() | ssl.SSLError():
-            return Finding("handshake", "net/tls", detail)
         case aiohttp.ClientConnectorError():
-            reason = error.os_error.strerror or detail
-            return Finding(
-                _CONNECT_CODES.get(number or 0, "failed"), f"net/{phase}", f"{error.host}:{error.port}: {reason}"
-            )
+            return _explain_connector(error, phase)
         case aiohttp.ServerDisconnectedError():
             return Finding("closed", f"net/{phase}", "the peer closed the connection without an answer")
         case aiohttp.ClientPayloadError():
             return Finding("truncated", "net/receive", "the answer ended before its length")
+        case ValueError() if phase in ("connect", "resolve"):
+            return Finding("cannot-send", "agent/request", detail)
         case aiohttp.ClientResponseError() | ValueError():
             return Finding("bad-http", "net/protocol", detail)
+        case ConnectionResetError() | BrokenPipeError():
+            return Finding("reset", f"net/{phase}", "the peer reset the connection")
         case OSError() if number in (errno.ECONNRESET, errno.EPIPE):
             return Finding("reset", f"net/{phase}", "the peer reset the connection")
     return Finding("failed", f"net/{phase}", detail)
+
+
+def _explain_connector(error: aiohttp.ClientConnectorError, phase: str) -> Finding:
+    """What went wrong before there was a connection, with the address but without aiohttp's wrapping."""
+    cause = error.os_error
+    reason = getattr(cause, "verify_message", "") or cause.strerror or str(cause) or "the peer ended the connection"
+    detail = f"{error.host}:{error.port}: {reason}"[:200]
+    match error:
+        case aiohttp.ClientConnectorDNSError() if isinstance(cause, socket.gaierror):
+            return Finding("dns", "net/resolve", detail)
+        case aiohttp.ClientConnectorDNSError():
+            # The machine did not get as far as to ask: it has no file descriptor left, for one.
+            return Finding(errno.errorcode.get(cause.errno or 0, "failed"), "agent/resolver", detail)
+        case aiohttp.ClientConnectorCertificateError():
+            return Finding("certificate", "net/tls", detail)
+        case aiohttp.ClientConnectorSSLError():
+            return Finding("handshake", "net/tls", detail)
+    code = "reset" if isinstance(cause, ConnectionResetError) else _CONNECT_CODES.get(cause.errno or 0, "failed")
+    return Finding(code, f"net/{phase}", detail)

@@ -1,31 +1,46 @@
-"""What the page prints, as values: read off the statements of the running periods and the current state.
+"""Makes the page's values: read off the statements of the running periods and the current state.
 
 Rules
 -----
 1. Percentages come from the statement and are printed as they are; nothing is computed from a printed figure.
 2. Where an availability guarantee has several checks, the one with the lowest `low` is shown, and the verdict is the
    guarantee's. A check without a verdict has no percentage, and is shown only where none has one.
-3. A state is a symbol and a word; colour only repeats it.
-4. The last run of a check in a region is no news once it is older than three intervals: no data.
-5. A check that fell silent before the lookback began keeps its place, with no data: silence must show.
+3. The last run of a check in a region is no news once it is older than three intervals and the time that results may
+   be under way (`settle`): no data.
+4. A check that fell silent before the lookback began keeps its place, with no data: silence must show.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
-from markupsafe import Markup
-
-from outrider.core.guarantee import Guarantee
+from outrider.core.guarantee import Agreement, Guarantee
 from outrider.core.intervals import Interval
 from outrider.core.outcome import OutcomeClass, Standing
 from outrider.core.period import PeriodKind
 from outrider.core.units import MINUTE, Duration, Instant, format_duration, parse_instant, to_datetime
 from outrider_collector.charts import LatencyChart, Point, Shade, latency, latency_chart
+from outrider_collector.page_values import (
+    HEARD,
+    NO_DATA,
+    SILENT,
+    STATES,
+    VERDICTS,
+    WINDOWS,
+    Account,
+    Agent,
+    Cell,
+    Clause,
+    Figure,
+    Mark,
+    Page,
+    Row,
+    Window,
+)
 from outrider_collector.statement import Plain
 
 MOST_PAST_WINDOWS = 10
@@ -33,186 +48,35 @@ _INTERVALS_UNTIL_SILENT = 3
 _INFINITE = "∞"
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A state: its symbol, its word, and the tone it is coloured in (good, bad, unsure, quiet)."""
+def make_page(
+    state: Plain,
+    statements: Sequence[tuple[PeriodKind, Plain]],
+    agreement: Agreement,
+    settle: Duration,
+    trouble: str = "",
+) -> Page:
+    """The page from the current state and the statement of each calendar's running period.
 
-    symbol: str
-    word: str
-    tone: str
-
-
-VERDICTS: Mapping[str, Mark] = {
-    "met": Mark("✓", "met", "good"),
-    "missed": Mark("✕", "missed", "bad"),
-    "inconclusive": Mark("?", "inconclusive", "unsure"),
-    "no data": Mark("–", "no data", "quiet"),
-}
-STATES: Mapping[Standing, Mark] = {
-    Standing.GOOD: Mark("●", "good", "good"),
-    Standing.BAD: Mark("▲", "bad", "bad"),
-    Standing.PARTNER: Mark("◆", "partner failed", "unsure"),
-    Standing.VOID: Mark("○", "void", "quiet"),
-}
-NO_DATA = Mark("–", "no data", "quiet")
-WINDOWS: Mapping[str, Mark] = {
-    "running": Mark("◐", "running", "unsure"),
-    "announced": Mark("○", "announced", "quiet"),
-    "over": Mark("●", "over", "quiet"),
-    "completed": Mark("✓", "completed early", "quiet"),
-    "cancelled": Mark("✕", "cancelled", "quiet"),
-}
-HEARD, SILENT = Mark("●", "heard", "good"), Mark("–", "silent", "bad")
-
-
-@dataclass(frozen=True, slots=True)
-class Clause:
-    """A guarantee as a row. Texts that are None are not known, and printed as a dash."""
-
-    id: str
-    title: str
-    target: str
-    mark: Mark
-    reason: str
-    figure: str | None
-    bounds: str | None
-    raw: str | None
-    check: str | None
-    excused: str | None
-    coverage: str | None
-    thinnest: str | None
-    remark: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """The guarantees of one period so far. `query` asks the API for the same."""
-
-    label: str
-    measured_to: Instant | None
-    clauses: tuple[Clause, ...]
-    query: str
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A check in a region. `words` are the class and code of a last run that was not ok."""
-
-    region: str
-    mark: Mark
-    at: Instant | None
-    words: str
-    detail: str
-    p90: str | None
-    availability: str | None
-    samples: int
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A check with its cells, one for each region of the page; None where it is not run."""
-
-    check: str
-    p90: str | None
-    limit: str | None
-    cells: tuple[Cell | None, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A check's chart, and the numbers behind it: (bin, p90, samples)."""
-
-    check: str
-    p90: str | None
-    limit: str | None
-    svg: Markup
-    numbers: tuple[tuple[Instant, str | None, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A maintenance window, and what it excuses under each guarantee, where that is known."""
-
-    id: str
-    mark: Mark
-    start: Instant
-    end: Instant
-    scope: str
-    reason: str
-    announced_at: Instant
-    excuses: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Agent:
-    """An agent with its own counts; None where it did not say."""
-
-    name: str
-    region: str
-    mark: Mark
-    last_seen: Instant
-    waiting: int | None
-    delivered: int | None
-    skipped: int | None
-    dropped: int | None
-    set_aside: int
-    duplicates: int
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Everything on the page."""
-
-    agreement: str
-    zone: str
-    now: Instant
-    lookback: str
-    accounts: tuple[Account, ...]
-    regions: tuple[str, ...]
-    rows: tuple[Row, ...]
-    figures: tuple[Figure, ...]
-    windows: tuple[Window, ...]
-    windows_left_out: int
-    agents: tuple[Agent, ...]
-    trouble: str
-
-    @property
-    def cells(self) -> list[Cell]:
-        return [cell for row in self.rows for cell in row.cells if cell is not None]
-
-    @property
-    def clauses(self) -> list[Clause]:
-        return [clause for account in self.accounts for clause in account.clauses]
-
-    def counted(self, marks: Iterable[Mark]) -> list[tuple[Mark, int]]:
-        """How many have each mark, the worst first."""
-        order = {"bad": 0, "unsure": 1, "quiet": 2, "good": 3}
-        found: dict[Mark, int] = {}
-        for mark in marks:
-            found[mark] = found.get(mark, 0) + 1
-        return sorted(found.items(), key=lambda item: (order[item[0].tone], item[0].word))
-
-
-def make_page(state: Plain, statements: Sequence[tuple[PeriodKind, Plain]], reference: Guarantee, trouble: str) -> Page:
-    """The page from the current state, the statement of each calendar's running period, and the guarantee by whose
-    standings the state was counted."""
+    `settle` as in the collector's file; `trouble` is why the store cannot write, if it cannot. Raises nothing.
+    """
     now = parse_instant(state["now"])
     span = Interval(parse_instant(state["lookback"]["start"]), parse_instant(state["lookback"]["end"]))
-    zone = reference.zone
+    zone = agreement.zone
     known = _checks_and_regions(state, statements)
     regions = tuple(sorted({region for _, region in known}))
     states = {each["check"]: each for each in state["checks"]}
     windows = [_window(each, statements) for each in state["windows"]]
     kept = _current_first(windows, now)
+    news = _News(agreement.guarantees[0], settle, now)
     return Page(
-        agreement=state["agreement"],
+        agreement=agreement.name,
         zone=zone.key,
         now=now,
         lookback=format_duration(span.length),
         accounts=tuple(_account(kind, statement, zone) for kind, statement in statements),
         regions=regions,
         rows=tuple(
-            _row(check, states.get(check), [each if (check, each) in known else None for each in regions], reference, now)
+            _row(check, states.get(check), [each if (check, each) in known else None for each in regions], news)
             for check in sorted({check for check, _ in known})
         ),
         figures=tuple(_figure(number, each, state, zone) for number, each in enumerate(state["checks"])),
@@ -223,8 +87,23 @@ def make_page(state: Plain, statements: Sequence[tuple[PeriodKind, Plain]], refe
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _News:
+    """Rule 3: how long a last run says how things stand, and what it says."""
+
+    reference: Guarantee
+    settle: Duration
+    now: Instant
+
+    def is_old(self, at: Instant, interval: Duration) -> bool:
+        return self.now - at > _INTERVALS_UNTIL_SILENT * (interval or self.reference.slice) + self.settle
+
+    def mark(self, outcome: OutcomeClass) -> Mark:
+        return STATES[self.reference.standing(outcome)]
+
+
 def _checks_and_regions(state: Plain, statements: Sequence[tuple[PeriodKind, Plain]]) -> set[tuple[str, str]]:
-    """Rule 5."""
+    """Rule 4."""
     known = {(each["check"], region["region"]) for each in state["checks"] for region in each["regions"]}
     for _, statement in statements:
         for guarantee in statement["guarantees"]:
@@ -237,10 +116,15 @@ def _checks_and_regions(state: Plain, statements: Sequence[tuple[PeriodKind, Pla
 
 def _account(kind: PeriodKind, statement: Plain, zone: ZoneInfo) -> Account:
     start, end = statement["period"]["start"], statement["period"]["end"]
-    measured = [parse_instant(each["measured"]["end"]) for each in statement["guarantees"] if each["measured"]]
+    measured = [
+        Interval(parse_instant(each["measured"]["start"]), parse_instant(each["measured"]["end"]))
+        for each in statement["guarantees"]
+        if each["measured"]
+    ]
     return Account(
         label=_period(kind, parse_instant(start), zone),
-        measured_to=min(measured, default=None),
+        begins_late=min((each.start for each in measured), default=0) > parse_instant(start),
+        measured=min(measured, key=lambda each: each.end, default=None),
         clauses=tuple(_clause(each) for each in statement["guarantees"]),
         query=f"from={start}&to={end}",
     )
@@ -261,7 +145,7 @@ def _clause(plain: Plain) -> Clause:
     part = None if is_pooled else _lowest(parts)
     adjusted, raw = _figures(plain, part)
     target = f"{'more than' if plain['target']['strict'] else 'at least'} {plain['target']['percent']}"
-    excused = max((each["excused_us"] for each in parts), default=0) if part is None else part["excused_us"]
+    longest = max((each["excused_us"] for each in ([part] if part else parts)), default=0)
     return Clause(
         id=plain["id"],
         title=plain["title"],
@@ -272,7 +156,7 @@ def _clause(plain: Plain) -> Clause:
         bounds=_bounds(part),
         raw=raw,
         check=f"{part['check']}, the lowest of {len(parts)} checks" if part is not None and len(parts) > 1 else None,
-        excused=format_duration(excused) if excused else None,
+        excused=("" if part else "up to ") + format_duration(longest) if longest else None,
         coverage=coverage,
         thinnest=thinnest,
         remark=plain.get("remark"),
@@ -330,17 +214,14 @@ def _lowest_coverage(parts: Sequence[Plain]) -> tuple[str | None, str | None]:
 # --- checks ----------------------------------------------------------------------------------------------------------
 
 
-def _row(check: str, state: Plain | None, regions: Sequence[str | None], reference: Guarantee, now: Instant) -> Row:
+def _row(check: str, state: Plain | None, regions: Sequence[str | None], news: _News) -> Row:
     here = {each["region"]: each for each in state["regions"]} if state else {}
     samples = sum(point["samples"] for point in state["line"]) if state else 0
     return Row(
         check=check,
         p90=_p90(state["p90_us"], samples) if state else None,
         limit=_limit(state) if state else None,
-        cells=tuple(
-            None if region is None else _cell(region, here.get(region), samples > 0, reference, now)
-            for region in regions
-        ),
+        cells=tuple(None if region is None else _cell(region, here.get(region), news) for region in regions),
     )
 
 
@@ -354,23 +235,34 @@ def _p90(p90: Duration | None, samples: int) -> str | None:
     return latency(p90)
 
 
-def _cell(region: str, here: Plain | None, is_timed: bool, reference: Guarantee, now: Instant) -> Cell:
+def _cell(region: str, here: Plain | None, news: _News) -> Cell:
     if here is None:
-        return Cell(region, NO_DATA, None, "", "", None, None, 0)
+        return Cell(region, NO_DATA, None, "", "", None, None, None, 0)
     last = here["last"]
+    outcome = OutcomeClass(last["outcome"]) if last else None
+    coverage = here["coverage"]
+    figures = (
+        _region_p90(here, news.reference.standing(outcome) if outcome else None),
+        _percent(here["availability"]),
+        _percent(coverage) if coverage is not None and _fraction(coverage) < 1 else None,
+        here["samples"],
+    )
     at = parse_instant(last["at"]) if last else None
-    p90 = _p90(here["p90_us"], here["samples"] if is_timed else 0)
-    figures = (p90, _percent(here["availability"]), here["samples"])
-    patience = _INTERVALS_UNTIL_SILENT * (here["interval_us"] or reference.slice)
-    if at is None or now - at > patience:
+    if at is None or outcome is None or news.is_old(at, here["interval_us"]):
         return Cell(region, NO_DATA, at, "", "", *figures)
-    outcome = OutcomeClass(last["outcome"])
-    mark = STATES[reference.standing(outcome)]
     words = "" if outcome is OutcomeClass.OK else f"{outcome.value} {last['code']}".rstrip()
     detail = last["detail"] if words else ""
     if last["cleanup"] == "unconfirmed":
         detail = f"{detail}; cleanup unconfirmed".removeprefix("; ")
-    return Cell(region, mark, at, words, detail, *figures)
+    return Cell(region, news.mark(outcome), at, words, detail, *figures)
+
+
+def _region_p90(here: Plain, last: Standing | None) -> str | None:
+    """Without a p90 there were failures, or nothing was timed. It is infinite only where a run is known to be timed:
+    partners' failures are samples, but have no processing time."""
+    availability = here["availability"]
+    is_timed = last in (Standing.GOOD, Standing.BAD) or (availability is not None and _fraction(availability) < 1)
+    return _p90(here["p90_us"], int(is_timed))
 
 
 def _figure(number: int, check: Plain, state: Plain, zone: ZoneInfo) -> Figure:
@@ -438,10 +330,10 @@ def _excuse(plain: Plain) -> str:
 
 
 def _current_first(windows: Sequence[Window], now: Instant) -> list[Window]:
-    """Those that run or will, the next one first; then the latest of those that are past."""
-    ahead = sorted((each for each in windows if each.end > now), key=lambda each: (each.start, each.id))
-    past = sorted((each for each in windows if each.end <= now), key=lambda each: (-each.end, each.id))
-    return ahead + past[:MOST_PAST_WINDOWS]
+    """Those that run or will, the next one first; then the latest of those that are past or cancelled."""
+    ahead = [each for each in windows if each.end > now and each.mark is not WINDOWS["cancelled"]]
+    past = sorted((each for each in windows if each not in ahead), key=lambda each: (-each.end, each.id))
+    return sorted(ahead, key=lambda each: (each.start, each.id)) + past[:MOST_PAST_WINDOWS]
 
 
 def _agent(plain: Plain, state: Plain, now: Instant, lookback: Duration) -> Agent:

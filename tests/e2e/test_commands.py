@@ -1,0 +1,181 @@
+"""The commands as a user types them: exit codes, messages, and what an agent must not load."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processes_support import DEMO_CONFIG, Network, free_port, network, outrider, send
+
+AGENT = str(DEMO_CONFIG / "agent.yaml")
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    with network(tmp_path_factory.mktemp("net")) as made:
+        made.start_sandbox("--latency-ms", "5")
+        made.start_collector()
+        yield made
+
+
+def once(net: Network, *argv: str) -> tuple[int, dict[str, dict[str, Any]]]:
+    done = outrider("once", "--config", AGENT, "--json", *argv, environment=net.environment())
+    return done.returncode, {record["check"]: record for record in map(json.loads, done.stdout.splitlines())}
+
+
+def test_once_passes_where_everything_is_well(net: Network) -> None:
+    code, records = once(net)
+    assert code == 0
+    assert {record["outcome"] for record in records.values()} == {"ok"}
+    assert records["card-authorize-void"]["cleanup"] == "none", "the void was a step of its own"
+    assert [step["name"] for step in records["card-authorize-void"]["steps"]] == ["authorize", "void"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "check", "outcome", "code", "exit_code"),
+    [
+        ({"kind": "truncate", "component": "clearinghouse"}, "eligibility", "malformed", "truncated", 1),
+        ({"kind": "wrong_trn", "component": "clearinghouse"}, "eligibility", "malformed", "mismatch", 1),
+        ({"kind": "wrong_payload_id", "component": "clearinghouse"}, "eligibility", "malformed", "mismatch", 1),
+        ({"kind": "aaa", "code": "80", "loop": "2100A", "component": "*"}, "eligibility", "partner_down", "80", 1),
+        ({"kind": "aaa", "code": "42", "loop": "2100A", "component": "*"}, "eligibility", "partner_down", "42", 1),
+        ({"kind": "aaa", "code": "42", "loop": "2000A", "component": "*"}, "eligibility", "service_down", "42", 1),
+        ({"kind": "html", "component": "*"}, "eligibility", "malformed", "", 1),
+        ({"kind": "maintenance", "component": "*"}, "portal", "service_down", "503", 1),
+        ({"kind": "throttle", "component": "*"}, "portal", "throttled", "429", 1),
+        ({"kind": "unauthorized", "component": "*"}, "portal", "probe_fault", "401", 2),
+        ({"kind": "reset", "component": "*"}, "portal", "service_down", "reset", 1),
+        ({"kind": "hang", "component": "*"}, "portal", "service_down", "timeout", 1),
+    ],
+)
+def test_once_says_what_went_wrong_and_whose_fault_it_is(
+    net: Network, fault: dict[str, Any], check: str, outcome: str, code: str, exit_code: int
+) -> None:
+    send(f"{net.sandbox_url}/faults/it", "PUT", fault)
+    try:
+        returned, records = once(net, check)
+    finally:
+        send(f"{net.sandbox_url}/faults", "DELETE")
+    assert (returned, records[check]["outcome"]) == (exit_code, outcome)
+    assert records[check]["code"] == code or not code
+
+
+def test_once_against_nobody_is_service_down(net: Network) -> None:
+    nowhere = {**net.environment(), "OUTRIDER_NETWORK": f"http://127.0.0.1:{free_port()}"}
+    done = outrider("once", "--config", AGENT, "--json", environment=nowhere)
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 1
+    assert {(record["outcome"], record["code"], record["place"]) for record in records} == {
+        ("service_down", "refused", "net/connect")
+    }
+
+
+def test_an_authorization_that_nobody_answered_is_given_back(net: Network) -> None:
+    send(f"{net.sandbox_url}/faults/it", "PUT", {"kind": "reset", "component": "gateway", "for_s": 1})
+    try:
+        code, records = once(net, "card-authorize-void")
+    finally:
+        send(f"{net.sandbox_url}/faults", "DELETE")
+    assert (code, records["card-authorize-void"]["outcome"]) == (1, "service_down")
+    assert records["card-authorize-void"]["cleanup"] == "confirmed"
+    from processes_support import get
+
+    assert get(f"{net.sandbox_url}/v1/payments?open=true")["payments"] == []
+
+
+def test_once_names_a_check_that_is_not_there(net: Network) -> None:
+    done = outrider("once", "--config", AGENT, "nonsense", environment=net.environment())
+    assert (done.returncode, done.stdout) == (104, "")
+    assert "there is no check 'nonsense'; known: eligibility, card-authorize-void, portal" in done.stderr
+
+
+def test_a_broken_configuration_stops_with_104_and_its_place(net: Network, tmp_path: Path) -> None:
+    shutil.copytree(DEMO_CONFIG, tmp_path / "config")
+    broken = tmp_path / "config" / "agent.yaml"
+    broken.write_text(broken.read_text().replace("interval: 1s", "intervall: 1s", 1))
+    for command in (("agent", "--config"), ("once", "--config"), ("validate",)):
+        done = outrider(*command, str(broken), environment=net.environment())
+        assert done.returncode == 104
+        assert f"{broken}:17:5: " in done.stderr
+        assert "'intervall'" in done.stderr
+        assert "'interval'" in done.stderr, "the nearest key that exists"
+        assert "Traceback" not in done.stderr
+
+
+def test_a_missing_variable_is_named(tmp_path: Path) -> None:
+    done = outrider("collector", "--config", str(DEMO_CONFIG / "collector.yaml"), environment={"PATH": "/usr/bin"})
+    assert done.returncode == 104
+    assert "OUTRIDER_COLLECTOR_LISTEN" in done.stderr
+
+
+def test_wrong_arguments_are_104_since_2_means_inconclusive() -> None:
+    assert outrider("once", "--nonsense").returncode == 104
+    assert outrider("nonsense").returncode == 104
+    assert outrider().returncode == 104
+    assert outrider("--version").returncode == 0
+
+
+def test_validate_accepts_what_is_shipped(net: Network) -> None:
+    assert outrider("validate").returncode == 0
+    done = outrider("validate", str(DEMO_CONFIG), environment=net.environment())
+    assert (done.returncode, done.stdout) == (0, "3 files are right\n")
+
+
+def test_validate_holds_an_agent_against_the_agreement_beside_it(net: Network, tmp_path: Path) -> None:
+    shutil.copytree(DEMO_CONFIG, tmp_path / "config")
+    agreement = tmp_path / "config" / "agreement.yaml"
+    agreement.write_text(agreement.read_text().replace("limit: 600ms", "limit: 900ms"))
+    done = outrider("validate", str(tmp_path / "config"), environment=net.environment())
+    assert done.returncode == 104
+    assert "check 'portal': a timeout of 900ms is not longer than the limit of G3" in done.stderr
+
+
+def test_a_second_agent_on_the_same_spool_is_refused(net: Network) -> None:
+    net.start_agent("us-west")
+    pid = net.processes["agent-us-west"].pid
+    done = outrider("agent", "--config", AGENT, environment=net.environment("us-west"))
+    assert net.stop("agent-us-west") == 0
+    assert done.returncode == 104
+    assert f"is in use by process {pid}" in done.stderr
+
+
+def test_windows_and_reports_work_from_the_command_line(net: Network) -> None:
+    where = ("--collector", net.collector_url)
+    done = outrider("window", "announce", *where, "--start", "2030-01-05T02:00:00-05:00", "--duration", "2h",
+                    "--reason", "upgrade", "--json")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout)
+    assert [excuse["excused_us"] for excuse in made["excuses"]] == [7_200_000_000] * 2
+    late = outrider("window", "complete", *where, made["window"])
+    assert (late.returncode, "cancel it instead" in late.stderr) == (104, True)
+    assert outrider("window", "cancel", *where, made["window"]).returncode == 0
+    listed = outrider("window", "list", *where)
+    assert made["window"] in listed.stdout
+    assert "cancelled" in listed.stdout
+    unknown = outrider("window", "cancel", *where, "w-none")
+    assert (unknown.returncode, "there is no window" in unknown.stderr) == (104, True)
+    wrong = outrider("window", "announce", *where, "--start", "2030-01-05T02:00:00", "--duration", "2h")
+    assert (wrong.returncode, "names no offset" in wrong.stderr) == (104, True)
+    report = outrider("report", *where, "--period", "2029-01", "--json")
+    assert (report.returncode, json.loads(report.stdout)["verdict"]) == (2, "no data")
+    bad = outrider("report", *where, "--period", "June")
+    assert (bad.returncode, "write a month like 2026-06" in bad.stderr) == (104, True)
+    away = outrider("report", "--collector", f"http://127.0.0.1:{free_port()}", "--last", "10m")
+    assert (away.returncode, "no collector answers" in away.stderr) == (1, True)
+
+
+def test_an_agent_loads_neither_numpy_nor_locust_nor_the_store() -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "outrider", "agent", "--help"], capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert "aiohttp" in loaded
+    assert "outrider" in loaded
+    assert not loaded & {"numpy", "locust", "duckdb", "jinja2", "rich", "outrider_collector", "outrider_sandbox"}
