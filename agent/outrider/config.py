@@ -3,7 +3,8 @@
 Rules
 -----
 1. Unknown keys and keys written twice are errors (`outrider.strict_yaml`).
-2. A check's timeout is shorter than its interval: a hang must end before the next slot, where it can be counted.
+2. A check's timeout is longer than nothing and shorter than its interval: a hang must end before the next slot, where
+   it can be counted.
 3. A check's interval and the slice share a grid fine enough for the lateness limit (`core.timetable`).
 4. A scenario is found by its name in the folders of `scenario_dirs`, then among those shipped; a path loads too.
 5. Every secret that a scenario names is there when the agent starts.
@@ -12,6 +13,7 @@ Rules
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +41,9 @@ from outrider.strict_yaml import (
     default,
     load_file,
 )
+
+_UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+_STEP = re.compile(r"[^.\[\]`]+")
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -164,6 +169,7 @@ def _secrets(loaded: Loaded[AgentFile], names: Iterable[str], environ: Mapping[s
 def _checks(loaded: Loaded[AgentFile], base: Path) -> Iterable[Check]:
     file, seen = loaded.value, set[str]()
     folders = [base / folder for folder in file.scenario_dirs]
+    targets = {name: _target(loaded, name, base) for name in file.targets}
     scenarios: dict[str, Scenario] = {}
     for number, wanted in enumerate(file.checks):
         at: tuple[str | int, ...] = ("checks", number)
@@ -173,6 +179,8 @@ def _checks(loaded: Loaded[AgentFile], base: Path) -> Iterable[Check]:
         if wanted.target not in file.targets:
             known = ", ".join(file.targets) or "none"
             raise loaded.located.error((*at, "target"), f"there is no target {wanted.target!r}; known: {known}")
+        if wanted.timeout <= 0:
+            raise loaded.located.error((*at, "timeout"), "a timeout must be longer than nothing")
         if wanted.timeout >= wanted.interval:
             raise loaded.located.error(
                 (*at, "timeout"),
@@ -189,8 +197,8 @@ def _checks(loaded: Loaded[AgentFile], base: Path) -> Iterable[Check]:
         except ValueError as error:
             raise loaded.located.error((*at, "interval"), str(error)) from None
         if wanted.enabled and (wanted.regions is None or file.region in wanted.regions):
-            target = _target(loaded, wanted.target, base)
-            yield Check(wanted.name, scenarios[wanted.scenario], target, timetable, int(wanted.timeout))
+            scenario, target = scenarios[wanted.scenario], targets[wanted.target]
+            yield Check(wanted.name, scenario, target, timetable, int(wanted.timeout))
 
 
 def _target(loaded: Loaded[AgentFile], name: str, base: Path) -> Target:
@@ -205,8 +213,12 @@ def _target(loaded: Loaded[AgentFile], name: str, base: Path) -> Target:
 
 
 def _url(loaded: Loaded[Any], at: tuple[str | int, ...], text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(text)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none, an IPv6 address that is not closed
+        is_address = False
+    if not is_address:
         raise loaded.located.error(at, f"{text!r} is not an http or https address")
     return text
 
@@ -214,7 +226,7 @@ def _url(loaded: Loaded[Any], at: tuple[str | int, ...], text: str) -> str:
 def parse_address(loaded: Loaded[Any], at: tuple[str | int, ...], text: str) -> tuple[str, int]:
     """Read "127.0.0.1:9464". Raises ConfigError at the place."""
     host, _, port = text.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
+    if not host or not port.isdecimal() or int(port) > 65535:
         raise loaded.located.error(at, f"{text!r} is not an address; write it like 127.0.0.1:9464")
     return host.strip("[]"), int(port)
 
@@ -252,9 +264,13 @@ def load_scenario(path: Path) -> Scenario:
 def _request_error(loaded: Loaded[Scenario], place: tuple[str | int, ...], error: ValueError) -> ConfigError:
     """A probe's complaint at the key that it speaks of: msgspec ends its message with "- at `$.key`"."""
     message, _, where = str(error).partition(" - at `$.")
-    for key in where.rstrip("`").split("."):
-        if key and "[" not in key and key in (loaded.located.at(place) or {}):
-            place = (*place, key)
+    for step in _STEP.findall(where):
+        key = int(step) if isinstance(loaded.located.at(place), list) else step
+        if (*place, key) not in loaded.located.marks:
+            break
+        place = (*place, key)
+    if unknown := _UNKNOWN_FIELD.fullmatch(message):
+        return loaded.located.error((*place, unknown[1]), f"request: unknown key {unknown[1]!r}", at_key=True)
     return loaded.located.error(place, f"request: {message}")
 
 

@@ -20,6 +20,7 @@ from outrider.core.wire import Phases, RunRecord, StepRecord
 from outrider.probes import Prepared, Target
 from outrider.probes.table import PROBES
 from outrider.scenario import Call, CleanupState, Scenario, ScenarioRun
+from outrider.spool import SpoolError
 from outrider.transport import Exchange, Transport
 
 CLEANUP_DELAYS: tuple[Duration, ...] = tuple(seconds * SECOND for seconds in (0, 2, 5, 15, 30))
@@ -67,7 +68,8 @@ class NoLag:
 class Generators:
     """Draws the values behind `${uuid}`, `${trace}`, `${control_number}`, `${now}`, `${today-30d}`, `${secret:NAME}`.
 
-    `secrets` looks a secret up by name and raises ValueError, naming it, where it is not there.
+    `secrets` looks a secret up by name and raises ValueError, naming it, where it is not there. Drawing raises nothing
+    but ValueError: also where the spool gives no number.
     """
 
     clock: Clock
@@ -83,14 +85,20 @@ class Generators:
             case "trace":
                 return uuid.uuid4().hex.upper()
             case "control_number":
-                return str(self.numbers.control_number())
+                return str(self._number())
             case "stan":
-                return f"{self.numbers.control_number() % 1_000_000:06d}"
+                return f"{self._number() % 1_000_000:06d}"
         now = self.clock.now()
         if name == "now":
             return to_datetime(now).strftime("%Y-%m-%dT%H:%M:%SZ")
         days = int(name.removeprefix("today").removesuffix("d") or 0)
         return to_datetime(now + days * DAY).strftime("%Y-%m-%d")
+
+    def _number(self) -> int:
+        try:
+            return self.numbers.control_number()
+        except SpoolError as error:
+            raise ValueError(str(error)) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +145,8 @@ class Execution:
         self.started_at = clock.now()
         while not self._run.is_measured_over:
             call = self._run.next()
-            if call is None:
-                break
+            if call is None or not call.is_measured:
+                break  # its request could not be made
             left = self.check.timeout - (clock.monotonic() - began)
             step_began = clock.monotonic()
             exchange, outcome = await self._exchange(call, left)
@@ -174,9 +182,9 @@ class Execution:
         for delay in delays:
             if self._run.cleanup is not CleanupState.UNCONFIRMED:
                 break
-            was_hurried = hurry.is_set()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(hurry.wait(), delay / SECOND)
+            was_hurried = hurry.is_set()
             self._run.try_again()
             while (call := self._run.next()) is not None:
                 await self._exchange(call, self.check.timeout)
@@ -249,10 +257,9 @@ def secrets_from(environ: Mapping[str, str]) -> Callable[[str], str]:
             try:
                 with open(path, encoding="utf-8") as file:
                     return file.read(65536).removesuffix("\n")
-            except OSError as error:
-                raise ValueError(
-                    f"secret {name}: cannot read the file that {name}_FILE names: {error.strerror}"
-                ) from None
+            except (OSError, UnicodeDecodeError) as error:
+                reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+                raise ValueError(f"secret {name}: cannot read the file that {name}_FILE names: {reason}") from None
         raise ValueError(f"secret {name} is not set; set {name} or {name}_FILE in the environment")
 
     return look_up

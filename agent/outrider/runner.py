@@ -65,7 +65,7 @@ class Ended:
 
 
 class Runner:
-    """Runs every check until cancelled, then lets what is under way end.
+    """Runs every check until `stop`, then lets what is under way end.
 
     `offset` gives the current estimate of (clock offset, its error), or (None, None).
     """
@@ -129,7 +129,7 @@ class Runner:
             except TimeoutError:
                 continue
             return False
-        return True
+        return not self._stopping.is_set()
 
     async def _run(self, check: Check, slot: Slot) -> None:
         execution = Execution(check, self._around)

@@ -9,11 +9,15 @@ Rules
 2. A request is rendered once. Sent again, it is the same request, idempotency key included.
 3. `names` are drawn once a run; a generator written directly in a request is drawn anew at each place.
 4. A cleanup runs whenever the step it undoes may have happened: when it was answered ok, and also when nobody knows
-   (time-out, reset, 5xx, nonsense). Not when the request never left, nor when it was refused with a 4xx, nor when
-   the step named by `unless` has already undone it.
+   (time-out, reset, 5xx, nonsense). Not when the request never left, nor when it was refused with a 4xx (expected or
+   not), nor when the step named by `unless` has already undone it.
 5. A cleanup that needs a captured name which never came asks for it first: it sends the step it undoes again. Where
-   that is refused with a 4xx, there is nothing to undo.
+   that is refused with a 4xx, there is nothing to undo; not so with a 4xx that would be said whatever became of the
+   first one (401, 403, 408, 409, 429).
 6. Cleanup is never measured. One that is not answered ok leaves the run's cleanup unconfirmed.
+7. What an answer names is captured as soon as the answer is ours and holds together, even where it is not the one
+   that was expected: it may say what has to be undone.
+8. A generator that cannot draw (ValueError) is the agent's fault, and ends the run like any other failed step.
 """
 
 from __future__ import annotations
@@ -37,6 +41,8 @@ _REFERENCE = re.compile(r"\$(?:\$|\{([^{}$]*)\}|)")
 _TODAY = re.compile(r"today(?:[+-]\d{1,4}d)?")
 _SECRET = re.compile(r"secret:[A-Za-z_][A-Za-z0-9_]*")
 _NEVER_SENT = ("net/resolve", "net/connect", "net/tls", "agent/")
+_MAYBE_DONE = ("408", "409")
+_SAYS_NOTHING = ("401", "403", "429", *_MAYBE_DONE)
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -91,7 +97,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             if step.name in seen:
                 yield (*path, "name"), f"two steps are called {step.name!r}"
             seen.add(step.name)
-        measured = {step.name for step in self.steps}
+        measured = [step.name for step in self.steps]
         for number, cleanup in enumerate(self.cleanup):
             for key, name in (("undoes", cleanup.undoes), ("unless", cleanup.unless)):
                 if name is not None and name not in measured:
@@ -103,10 +109,15 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         for name, text in self.names.items():
             yield from _check_names(text, ("names", name), known)
             known.add(name)
+        known_after: dict[str, set[str]] = {}
         for path, step in self.located_steps():
+            # A cleanup can count on no more than was known when the step it undoes had been answered.
+            here = known_after.get(step.undoes, known) if isinstance(step, Cleanup) else known
             for key, value in (("request", step.request), ("expect", step.expect), ("echo", step.echo)):
-                yield from _check_names(value, (*path, key), known)
-            known |= step.capture.keys()
+                yield from _check_names(value, (*path, key), here)
+            if not isinstance(step, Cleanup):
+                known |= step.capture.keys()
+                known_after[step.name] = set(known)
 
 
 def is_generator(name: str) -> bool:
@@ -191,6 +202,7 @@ class ScenarioRun:
         self._values: dict[str, str] = {}
         self._calls: dict[str, Call] = {}
         self._outcomes: dict[str, Outcome] = {}
+        self._may_have_happened: set[str] = set()
         self._undone: set[str] = set()
         self._tried: set[str] = set()
         self._current: Call | None = None
@@ -198,8 +210,11 @@ class ScenarioRun:
         self._asks_first = False
         self.outcome: Outcome = OK
         self.deciding_step = scenario.steps[-1].name
-        for name, text in scenario.names.items():
-            self._values[name] = render(text, self._resolve)
+        try:
+            for name, text in scenario.names.items():
+                self._values[name] = render(text, self._resolve)
+        except ValueError as error:
+            self.outcome, self.deciding_step = _undrawn(error), scenario.steps[0].name
 
     @property
     def is_measured_over(self) -> bool:
@@ -217,29 +232,40 @@ class ScenarioRun:
     def next(self) -> Call | None:
         """The next exchange to make; None when nothing is left. A cleanup that failed is offered again only after
         `try_again`: the driver decides how often, and when."""
-        self._current = self._next_measured() if not self.is_measured_over else self._next_cleanup()
+        self._current = (None if self.is_measured_over else self._next_measured()) or self._next_cleanup()
         return self._current
 
-    def _next_measured(self) -> Call:
-        return self._call(self._scenario.steps[len(self._outcomes)], is_measured=True)
+    def _next_measured(self) -> Call | None:
+        step = self._scenario.steps[len(self._outcomes)]
+        try:
+            return self._call(step, is_measured=True)
+        except ValueError as error:
+            self.outcome, self.deciding_step = _undrawn(error), step.name
+            return None
 
     def _next_cleanup(self) -> Call | None:
         for cleanup in self._scenario.cleanup:
             if cleanup.name not in self._tried and self._is_due(cleanup):
-                missing = set(references(cleanup.request)) - self._values.keys()
                 self._cleaning = cleanup
-                self._asks_first = any(not is_generator(name) for name in missing)
+                self._asks_first = self._lacks_a_name(cleanup)
                 if self._asks_first:
                     original = self._calls[cleanup.undoes]
                     return Call(original.step, original.kind, original.request, is_measured=False)
-                return self._call(cleanup, is_measured=False)
+                try:
+                    return self._call(cleanup, is_measured=False)
+                except ValueError:
+                    self._tried.add(cleanup.name)
         return None
 
+    def _lacks_a_name(self, cleanup: Cleanup) -> bool:
+        missing = set(references([cleanup.request, cleanup.expect, cleanup.echo])) - self._values.keys()
+        return any(not is_generator(name) for name in missing)
+
     def _is_due(self, cleanup: Cleanup) -> bool:
-        if cleanup.name in self._undone or cleanup.undoes not in self._outcomes:
+        if cleanup.name in self._undone or cleanup.undoes not in self._may_have_happened:
             return False
         done_by = self._outcomes.get(cleanup.unless) if cleanup.unless else None
-        return _may_have_happened(self._outcomes[cleanup.undoes]) and not (done_by is not None and done_by.is_ok)
+        return done_by is None or not done_by.is_ok
 
     def _call(self, step: Step, *, is_measured: bool) -> Call:
         if step.name not in self._calls:
@@ -252,8 +278,11 @@ class ScenarioRun:
         call, self._current = self._current, None
         if call is None:
             raise RuntimeError("feed() answers the call that next() gave; there is none")
-        outcome = classify(self._expectations(call.step), observation, self._table)
-        captured = _captured(call.step, observation) if outcome.is_ok else {}
+        try:
+            outcome = classify(self._expectations(call.step), observation, self._table)
+        except ValueError as error:
+            outcome = _undrawn(error)
+        captured = _captured(call.step, observation) if outcome.is_ok or outcome.place.startswith("expect/") else {}
         if missing := call.step.capture.keys() - captured.keys() if outcome.is_ok else ():
             fact = call.step.capture[min(missing)]
             outcome = Outcome(
@@ -262,20 +291,22 @@ class ScenarioRun:
         self._values.update(captured)
         if call.is_measured:
             self._outcomes[call.step.name] = outcome
+            if not (_was_never_sent(observation) or _was_refused(observation, _MAYBE_DONE)):
+                self._may_have_happened.add(call.step.name)
             if not outcome.is_ok:
                 self.outcome, self.deciding_step = outcome, call.step.name
         else:
-            self._settle_cleanup(outcome)
+            self._settle_cleanup(outcome, observation)
         return outcome
 
-    def _settle_cleanup(self, outcome: Outcome) -> None:
+    def _settle_cleanup(self, outcome: Outcome, observation: Observation) -> None:
         """Book what the current cleanup's exchange came to (rules 5 and 6)."""
         if self._cleaning is None:
             return
         if self._asks_first:
-            if _was_refused(outcome):
+            if _was_refused(observation, _SAYS_NOTHING):
                 self._undone.add(self._cleaning.name)
-            elif not outcome.is_ok:
+            elif self._lacks_a_name(self._cleaning):
                 self._tried.add(self._cleaning.name)
         elif outcome.is_ok:
             self._undone.add(self._cleaning.name)
@@ -302,10 +333,15 @@ def _captured(step: Step, observation: Observation) -> dict[str, str]:
     return {name: values[0] for name, values in found.items() if values}
 
 
-def _may_have_happened(outcome: Outcome) -> bool:
-    never_sent = outcome.place.startswith(_NEVER_SENT)
-    return outcome.is_ok or not (never_sent or _was_refused(outcome))
+def _was_never_sent(observation: Observation) -> bool:
+    return any(finding.place.startswith(_NEVER_SENT) for finding in observation.findings)
 
 
-def _was_refused(outcome: Outcome) -> bool:
-    return outcome.place == "status" and outcome.code.startswith("4") and outcome.code not in ("408", "409")
+def _was_refused(observation: Observation, but: tuple[str, ...]) -> bool:
+    """Whether the answer is a 4xx, other than those in `but`."""
+    codes = [finding.code for finding in observation.findings if finding.place == "status"]
+    return any(code.startswith("4") and code not in but for code in codes)
+
+
+def _undrawn(error: ValueError) -> Outcome:
+    return Outcome(OutcomeClass.AGENT_FAULT, "cannot-prepare", "agent/request", str(error))

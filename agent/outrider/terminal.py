@@ -71,7 +71,8 @@ def show_statement(statement: Plain) -> None:
     """The statement as people read it."""
     out = console()
     period = statement["period"]
-    out.print(f"\n[bold]Statement: {escape(statement['agreement'])}[/], {escape(period['label'])}")
+    label = f", {escape(period['label'])}" if period["label"] else ""
+    out.print(f"\n[bold]Statement: {escape(statement['agreement'])}[/]{label}")
     out.print(
         f"{period['start']} to {period['end']} as of {statement['as_of']}, verdict {verdict(statement['verdict'])}\n"
     )

@@ -127,18 +127,20 @@ class Accountant:
         taken_out: dict[str, Intervals],
     ) -> list[Part]:
         rules = Rules(guarantee.slice, guarantee.standing, guarantee.quorum)
+        # A state may carry into the period from before it, but not across the edge of a window there.
         lead = max((each.interval for each in seen if each.interval > guarantee.slice), default=0)
-        selection = _selection(taken_out, Interval(measured.start - lead, measured.end), basis.ledger)
-        rows = self._store.slice_counts(selection, guarantee.slice)
+        span = Interval(measured.start - min(lead, MEMORY), measured.end)
+        wider = {check: self.excused(guarantee, basis, span, check) for check in taken_out} if lead else taken_out
+        selection = _selection(wider, span, basis.ledger)
+        rows = adjusted_rows = self._store.slice_counts(selection, guarantee.slice)
         if guarantee.void_inflight:
-            rows = _with_straddlers_void(rows, self._straddlers(selection, taken_out, guarantee), guarantee.slice)
+            adjusted_rows = _with_straddlers_void(rows, self._straddlers(selection, wider, guarantee), guarantee.slice)
         parts = []
         for check, excluded in taken_out.items():
             regions = sorted({each.region for each in seen if each.check == check})
-            of_check = rows["check"] == check
-            kept = of_check & (rows["left_out"] == 0)
-            adjusted = measure(_slice_counts(rows, kept, regions), excluded, measured, rules)
-            raw = measure(_slice_counts(rows, of_check, regions), NOTHING, measured, rules)
+            kept = (adjusted_rows["check"] == check) & (adjusted_rows["left_out"] == 0)
+            adjusted = measure(_slice_counts(adjusted_rows, kept, regions), wider[check], measured, rules)
+            raw = measure(_slice_counts(rows, rows["check"] == check, regions), NOTHING, measured, rules)
             parts.append(Part(check, adjusted, raw, excluded, judge_availability(adjusted, guarantee)))
         return parts
 

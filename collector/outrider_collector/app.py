@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -20,7 +20,7 @@ from outrider.codecs.records import BatchError, decode_batch, encode_answer
 from outrider.core.intervals import Interval
 from outrider.core.maintenance import Announcement, excused_by, histories
 from outrider.core.period import parse_period
-from outrider.core.units import Duration, format_instant, parse_duration, parse_instant
+from outrider.core.units import DAY, Duration, Instant, parse_duration, parse_instant
 from outrider.core.wire import Refusal
 from outrider_collector.accounting import Accountant
 from outrider_collector.config import CollectorConfig
@@ -33,6 +33,8 @@ from outrider_collector.windows import UnknownWindowError, WindowError, WindowRe
 
 LARGEST_BODY = 8 << 20
 LARGEST_OPENED = 32 << 20
+LONGEST_PERIOD: Duration = 400 * DAY
+_QUERY = ("period", "last", "from", "to", "as_of")
 
 
 class RefusedError(Exception):
@@ -130,7 +132,7 @@ async def _take_results(request: web.Request) -> web.Response:
 
 async def _opened(request: web.Request) -> bytes:
     """The body, decompressed as it streams in and never beyond the limit: a bomb costs what the limit is."""
-    encoding = request.headers.get("Content-Encoding", "identity")
+    encoding = request.headers.get("Content-Encoding", "identity").lower()
     if encoding not in ("gzip", "identity"):
         raise RefusedError(415, f"bodies are gzip, not {encoding}")
     opener = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
@@ -169,7 +171,7 @@ async def _announce(request: web.Request) -> web.Response:
         made = await asyncio.to_thread(
             rooms.register.announce, start, end, scope=wanted.scope, reason=wanted.reason, author=wanted.author
         )
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise RefusedError(422, str(error)) from None
     return _json(_described((made,), rooms), status=201)
 
@@ -187,17 +189,14 @@ async def _follow_up(request: web.Request) -> web.Response:
 
 
 def _described(history: tuple[Announcement, ...], rooms: Rooms) -> Plain:
-    """A window with what it will excuse; a check in its scope stands for the others."""
+    """A window with what it will excuse for a check in its scope, which is the same in all its versions."""
     latest = history[-1]
+    in_scope = [replace(each, scope=("*",)) for each in history]
     excuses = []
     for guarantee in rooms.config.agreement.guarantees:
-        taken = excused_by(history, guarantee.notice, _any_check(latest)).length if guarantee.windows_excuse else 0
+        taken = excused_by(in_scope, guarantee.notice, "").length if guarantee.windows_excuse else 0
         excuses.append({"guarantee": guarantee.id, "excused_us": taken, "why_not": why_not(history, guarantee, taken)})
     return {**announcement(latest), "versions": [announcement(each) for each in history], "excuses": excuses}
-
-
-def _any_check(latest: Announcement) -> str:
-    return latest.scope[0].replace("*", "x").replace("?", "x")
 
 
 # --- figures ---------------------------------------------------------------------------------------------------------
@@ -205,13 +204,14 @@ def _any_check(latest: Announcement) -> str:
 
 async def _statement(request: web.Request) -> web.Response:
     rooms = request.app[ROOMS]
-    now = rooms.clock.now()
+    as_of = await asyncio.to_thread(rooms.intake.as_of)
     try:
-        as_of = parse_instant(request.query["as_of"]) if "as_of" in request.query else now
-        period, label = _period(request, rooms, min(as_of, now))
-    except ValueError as error:
+        if "as_of" in request.query:
+            as_of = min(as_of, _instant(request.query["as_of"]))
+        period, label = _period(request, rooms, as_of)
+    except (ValueError, OverflowError) as error:
         raise RefusedError(422, str(error)) from None
-    return _json(await asyncio.to_thread(statement, rooms, period, min(as_of, now), label))
+    return _json(await asyncio.to_thread(statement, rooms, period, as_of, label))
 
 
 def statement(rooms: Rooms, period: Interval, as_of: int, label: str) -> Plain:
@@ -223,22 +223,38 @@ def statement(rooms: Rooms, period: Interval, as_of: int, label: str) -> Plain:
 def _period(request: web.Request, rooms: Rooms, as_of: int) -> tuple[Interval, str]:
     """`period=2026-06`, `last=10m`, or `from=...&to=...`. Raises ValueError."""
     query = request.query
-    if "period" in query:
-        return parse_period(query["period"], rooms.config.agreement.zone), query["period"]
-    if "last" in query:
-        return last_minutes(rooms, parse_duration(query["last"]), as_of), f"the last {query['last']}"
-    if "from" in query and "to" in query:
-        start, end = parse_instant(query["from"]), parse_instant(query["to"])
-        return Interval(start, end), f"{format_instant(start)} to {format_instant(end)}"
-    raise ValueError("say which: period=2026-06, last=10m, or from=...&to=... with times like 2026-06-01T00:00:00Z")
+    if unknown := [name for name in query if name not in _QUERY or len(query.getall(name)) > 1]:
+        raise ValueError(f"{unknown[0]!r} is unknown or there twice; a statement is asked for by {', '.join(_QUERY)}")
+    match [name for name in _QUERY[:-1] if name in query]:
+        case ["period"]:
+            return parse_period(query["period"], rooms.config.agreement.zone), query["period"]
+        case ["last"]:
+            return last_minutes(rooms, parse_duration(query["last"]), as_of), f"the last {query['last']}"
+        case ["from", "to"]:
+            start, end = _instant(query["from"]), _instant(query["to"])
+            if not start < end <= start + LONGEST_PERIOD:
+                raise ValueError(f"'to' must come after 'from', by {LONGEST_PERIOD // DAY} days at most")
+            return Interval(start, end), ""
+    raise ValueError(
+        "say which, and only one: period=2026-06, last=10m, or from=...&to=... with times like 2026-06-01T00:00:00Z"
+    )
+
+
+def _instant(text: str) -> Instant:
+    found = parse_instant(text)
+    if found < 0:
+        raise ValueError(f"{text!r} is before 1970")
+    return found
 
 
 def last_minutes(rooms: Rooms, length: Duration, as_of: int) -> Interval:
     """Whole slices old enough for their results to have come in."""
     longest = max(guarantee.slice for guarantee in rooms.config.agreement.guarantees)
-    if length < longest:
-        raise ValueError(f"that is shorter than a slice ({longest // 1_000_000} s)")
+    if not longest <= length <= LONGEST_PERIOD:
+        raise ValueError(f"'last' is from a slice ({longest // 1_000_000} s) to {LONGEST_PERIOD // DAY} days")
     end = (as_of - rooms.config.settle) // longest * longest
+    if end < length:
+        raise ValueError("that begins before 1970")
     return Interval(end - length // longest * longest, end)
 
 

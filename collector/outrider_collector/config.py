@@ -75,12 +75,15 @@ def load_collector(path: Path, environ: Mapping[str, str] = os.environ) -> Colle
     """Read a collector's file and its agreement. Raises ConfigError."""
     loaded = load_file(path, CollectorFile, names=ProcessNames(environ, path.parent))
     host, _, port = loaded.value.listen.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
+    if not host or not port.isdecimal() or int(port) > 65535:
         raise loaded.located.error(("listen",), f"{loaded.value.listen!r} is not an address like 127.0.0.1:8080")
+    agreement = load_agreement(path.parent / loaded.value.agreement)
+    if loaded.value.recent < max(guarantee.slice for guarantee in agreement.guarantees):
+        raise loaded.located.error(("recent",), "the page's lookback must be at least one slice of the agreement")
     return CollectorConfig(
         (host.strip("[]"), int(port)),
         path.parent / loaded.value.store,
-        load_agreement(path.parent / loaded.value.agreement),
+        agreement,
         int(loaded.value.settle),
         int(loaded.value.recent),
     )

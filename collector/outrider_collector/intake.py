@@ -4,9 +4,11 @@ Rules
 -----
 1. A record is stored once for each (agent, epoch, seq). Sent again with the same digest it is a duplicate, counted;
    with another digest it is a conflict, and nothing of its batch is kept.
-2. A record whose bytes do not match its digest, or cannot be read, is named; nothing of its batch is kept.
-3. The answer comes after the store has synced. Batches that wait meanwhile are committed together.
-4. Stamps of the ledger never go backwards.
+2. A record whose bytes do not match its digest, cannot be read, or holds a number that the store has no room for, is
+   named; nothing of its batch is kept.
+3. The answer comes after the store has synced. Batches that wait meanwhile are committed together. After a commit
+   that failed, what is stored is read again: the failure may have come after the sync.
+4. Stamps of the ledger never go backwards, and none is at or before an instant that `as_of` has given.
 """
 
 from __future__ import annotations
@@ -19,17 +21,24 @@ from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import TypeAlias
 
 from outrider.clock import Clock
 from outrider.codecs.records import BatchError, decode_record
 from outrider.core.outcome import OutcomeClass
 from outrider.core.units import Instant
-from outrider.core.wire import Batch, BatchAnswer, RunRecord, digest
+from outrider.core.wire import Batch, BatchAnswer, Phases, RunRecord, digest
 from outrider_collector.store import NewRecord, Store, StoreFailedError
 
 _MOST_AT_ONCE = 200
 _LARGEST = 2**62
 _SHOWN_GAPS = 100
+_MOST_STEPS = 128
+_LONGEST = 2**53
+_LAST_INSTANT = 2**57  # in the year 6537
+_LARGEST_STATUS = 2**31 - 1
+_phases = attrgetter(*Phases.__slots__)
 
 
 class ConflictError(Exception):
@@ -46,6 +55,23 @@ class UnreadableError(Exception):
     def __init__(self, seq: int, reason: str) -> None:
         super().__init__(f"record {seq}: {reason}")
         self.seq = seq
+
+
+def _out_of_range(record: RunRecord) -> str:
+    """What in a record no run can have and no column can hold; "" where all is well."""
+    instants = (record.scheduled_at, record.started_at, record.started_at + (record.clock_offset or 0))
+    durations = [record.interval, record.latency, record.clock_error or 0, *_phases(record.phases)]
+    statuses = [record.status]
+    for step in record.steps:
+        durations += step.latency, *_phases(step.phases)
+        statuses.append(step.status)
+    if min(instants) < 1 or max(instants) > _LAST_INSTANT:
+        return "an instant"
+    if min(durations) < 0 or max(durations) > _LONGEST:
+        return "a duration"
+    if min(statuses) < 0 or max(statuses) > _LARGEST_STATUS:
+        return "a status"
+    return "the number of steps" if len(record.steps) > _MOST_STEPS else ""
 
 
 class Extents:
@@ -80,6 +106,13 @@ class Extents:
         return tuple((last + 1, first - 1) for last, first in pairs if first > last + 1)[-_SHOWN_GAPS:]
 
 
+def _extents(store: Store) -> defaultdict[tuple[str, str], Extents]:
+    return defaultdict(Extents, {key: Extents(ranges) for key, ranges in store.extents().items()})
+
+
+_Waiting: TypeAlias = tuple[Batch, Instant, Future[BatchAnswer]]
+
+
 @dataclass(frozen=True, slots=True)
 class Sender:
     """What the collector knows of an agent, from its batches."""
@@ -101,21 +134,36 @@ class Intake:
         self.trouble = ""
         self._store = store
         self._clock = clock
-        self._extents: defaultdict[tuple[str, str], Extents] = defaultdict(Extents)
-        for key, ranges in store.extents().items():
-            self._extents[key] = Extents(ranges)
-        self._last_stamp: Instant = 0
-        self._waiting: queue.SimpleQueue[tuple[Batch, Instant, Future[BatchAnswer]] | None] = queue.SimpleQueue()
+        self._extents = _extents(store)
+        self._is_doubtful = False
+        self._is_closed = False
+        self._ledger = threading.Lock()
+        self._earliest_stamp: Instant = store.last_recorded()
+        self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="intake", daemon=True)
         self._thread.start()
 
     async def submit(self, batch: Batch) -> BatchAnswer:
         """Keep what is new. Raises ConflictError, UnreadableError or StoreFailedError; then nothing was kept."""
+        if self._is_closed:
+            raise StoreFailedError("the collector is stopping")
         future: Future[BatchAnswer] = Future()
         self._waiting.put((batch, self._clock.now(), future))
         return await asyncio.wrap_future(future)
 
+    def as_of(self) -> Instant:
+        """Now, as an instant that the ledger is complete up to: what is recorded later gets a later stamp.
+
+        Blocks while a commit runs.
+        """
+        with self._ledger:
+            now = max(self._clock.now(), self._earliest_stamp)
+            self._earliest_stamp = now + 1
+            return now
+
     def close(self) -> None:
+        """Commit what waits, then refuse the rest."""
+        self._is_closed = True
         self._waiting.put(None)
         self._thread.join()
 
@@ -128,8 +176,14 @@ class Intake:
             stopping = None in taken
             self._commit([each for each in taken if each is not None and each[2].set_running_or_notify_cancel()])
 
-    def _commit(self, taken: list[tuple[Batch, Instant, Future[BatchAnswer]]]) -> None:
+    def _commit(self, taken: list[_Waiting]) -> None:
         """One transaction for all batches that are in order; the others are refused by themselves."""
+        try:
+            if self._is_doubtful:
+                self._extents, self._is_doubtful = _extents(self._store), False
+        except Exception as error:
+            self._fail(taken, error)
+            return
         new: dict[tuple[str, str, int], NewRecord] = {}
         accepted: list[tuple[Batch, Instant, Future[BatchAnswer], int]] = []
         for batch, received_at, future in taken:
@@ -140,20 +194,30 @@ class Intake:
             else:
                 new |= {(record.agent, record.epoch, record.seq): record for record in fresh}
                 accepted.append((batch, received_at, future, len(fresh)))
-        stamp = self._last_stamp = max(self._clock.now(), self._last_stamp)
         try:
-            if new:
-                self._store.append(list(new.values()), stamp)
-            self.trouble = ""
+            stamp = self._append(list(new.values()))
         except Exception as error:
-            self.trouble = str(error)
-            for _, _, future, _ in accepted:
-                future.set_exception(StoreFailedError(str(error)))
+            self._is_doubtful = True
+            self._fail([(batch, received_at, future) for batch, received_at, future, _ in accepted], error)
             return
         for record in new.values():
             self._extents[record.agent, record.epoch].add(record.seq)
         for batch, received_at, future, stored in accepted:
             future.set_result(self._answer(batch, received_at, stamp, stored))
+
+    def _append(self, records: list[NewRecord]) -> Instant:
+        """Commit under a stamp of its own (rule 4)."""
+        with self._ledger:
+            stamp = self._earliest_stamp = max(self._clock.now(), self._earliest_stamp)
+            if records:
+                self._store.append(records, stamp)
+            self.trouble = ""
+            return stamp
+
+    def _fail(self, taken: list[_Waiting], error: Exception) -> None:
+        self.trouble = str(error)
+        for _, _, future in taken:
+            future.set_exception(StoreFailedError(str(error)))
 
     def _new_of(self, batch: Batch, beside: dict[tuple[str, str, int], NewRecord]) -> list[NewRecord]:
         extents = self._extents[batch.agent, batch.epoch]
@@ -184,8 +248,8 @@ class Intake:
                 OutcomeClass(step.outcome)
         except (BatchError, ValueError) as error:
             raise UnreadableError(seq, str(error)) from None
-        if not 0 <= record.latency < 2**53 or not 0 < record.started_at < 2**60 or record.interval < 0:
-            raise UnreadableError(seq, "a time in it is out of range")
+        if wrong := _out_of_range(record):
+            raise UnreadableError(seq, f"{wrong} is out of range")
         return record
 
     def _answer(self, batch: Batch, received_at: Instant, stamp: Instant, stored: int) -> BatchAnswer:

@@ -21,10 +21,14 @@ from outrider_collector.windows import WindowRegister
 
 @asynccontextmanager
 async def opened(config: CollectorConfig, clock: Clock) -> AsyncIterator[web.Application]:
-    """The collector's application with its store open. Raises StoreFailedError where it cannot be."""
+    """The collector's application with its store open. Raises StoreFailedError where it cannot be opened."""
     store = await asyncio.to_thread(DuckdbStore, config.store)
-    register = WindowRegister(config.store.with_suffix(".windows.sqlite"), clock)
-    intake = Intake(store, clock)
+    try:
+        register = WindowRegister(config.store.with_suffix(".windows.sqlite"), clock)
+        intake = Intake(store, clock)
+    except BaseException:
+        store.close()
+        raise
     rooms = Rooms(
         config=config,
         clock=clock,

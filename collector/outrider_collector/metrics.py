@@ -28,7 +28,7 @@ class _Senders(Collector):
         ledger = GaugeMetricFamily(
             "outrider_runs_ledger", "The agent's totals for its epoch", labels=["agent", "region", "epoch", "term"]
         )
-        for sender in self._intake.senders.values():
+        for sender in list(self._intake.senders.values()):  # the intake's thread may add one meanwhile
             seen.add_metric([sender.agent, sender.region], sender.last_seen / SECOND)
             for term, value in sorted(sender.counts.items()):
                 ledger.add_metric([sender.agent, sender.region, sender.epoch, term], value)

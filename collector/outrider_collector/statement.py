@@ -12,7 +12,7 @@ from typing import Any
 
 from outrider.core.guarantee import Guarantee
 from outrider.core.intervals import Interval, Intervals
-from outrider.core.maintenance import Act, Announcement, excused_by, histories
+from outrider.core.maintenance import Act, Announcement, excused, excused_by, histories
 from outrider.core.sli import OUTCOME_ORDER, Availability, ResponseTime
 from outrider.core.uncertainty import samples_to_prove, wilson
 from outrider.core.units import Duration, Instant, format_instant
@@ -30,6 +30,8 @@ Plain = dict[str, Any]
 def make_statement(accountant: Accountant, store: Store, basis: Basis, label: str) -> Plain:
     """The whole statement. Reads only."""
     accounts = [accountant.account(guarantee, basis) for guarantee in accountant.agreement.guarantees]
+    touching = [each for each in histories(basis.announcements).values() if _touches(each[-1], basis.period)]
+    within_caps = [_within_cap(account, basis, touching) for account in accounts]
     overall = worst(account.judgement for account in accounts)
     return {
         "schema": SCHEMA_VERSION,
@@ -41,11 +43,8 @@ def make_statement(accountant: Accountant, store: Store, basis: Basis, label: st
         "ledger": basis.ledger,
         "verdict": overall.verdict.value,
         "guarantees": [_guarantee(account, store, basis) for account in accounts],
-        "windows": [
-            _window(history, accounts) for history in histories(basis.announcements).values()
-            if _touches(history[-1], basis.period)
-        ],
-    }  # fmt: skip
+        "windows": [_window(history, accounts, within_caps) for history in touching],
+    }
 
 
 def share(value: Fraction | None) -> Plain | None:
@@ -184,12 +183,24 @@ def _touches(latest: Announcement, period: Interval) -> bool:
     return latest.start < period.end and latest.end > period.start
 
 
-def _window(history: tuple[Announcement, ...], accounts: list[Account]) -> Plain:
+def _within_cap(account: Account, basis: Basis, touching: list[tuple[Announcement, ...]]) -> dict[str, Intervals]:
+    """What the agreed cap leaves excused in the time of these windows, by check; nothing where there is no cap."""
+    guarantee = account.guarantee
+    if guarantee.cap is None or not touching:
+        return {}
+    span = Interval(min(each[-1].start for each in touching), max(each[-1].end for each in touching))
+    cap = guarantee.excuse_cap
+    return {part.check: excused(basis.announcements, guarantee.notice, span, part.check, cap) for part in account.parts}
+
+
+def _window(
+    history: tuple[Announcement, ...], accounts: list[Account], within_caps: list[dict[str, Intervals]]
+) -> Plain:
     latest = history[-1]
     return {
         **announcement(latest),
         "versions": [announcement(each) for each in history],
-        "excuses": [_excuse(history, account) for account in accounts],
+        "excuses": [_excuse(history, *pair) for pair in zip(accounts, within_caps, strict=True)],
     }
 
 
@@ -209,15 +220,13 @@ def announcement(made: Announcement) -> Plain:
     }
 
 
-def _excuse(history: tuple[Announcement, ...], account: Account) -> Plain:
+def _excuse(history: tuple[Announcement, ...], account: Account, within_cap: dict[str, Intervals]) -> Plain:
     """What a window takes out under a guarantee, over all its checks."""
     guarantee = account.guarantee
-    taken = Intervals(
-        each
-        for part in account.parts
-        if guarantee.windows_excuse
-        for each in excused_by(history, guarantee.notice, part.check)
-    )
+    taken = Intervals()
+    for part in account.parts if guarantee.windows_excuse else ():
+        own = excused_by(history, guarantee.notice, part.check)
+        taken |= own & within_cap[part.check] if part.check in within_cap else own
     return {"guarantee": guarantee.id, "excused_us": taken.length, "why_not": why_not(history, guarantee, taken.length)}
 
 
@@ -233,6 +242,7 @@ def why_not(history: tuple[Announcement, ...], guarantee: Guarantee, excused_us:
     deadline: Instant = latest.start - guarantee.notice
     if history[0].recorded_at > deadline:
         return f"announced too late: it had to be recorded by {format_instant(deadline)}"
+    limits = "" if guarantee.cap is None else ", as far as the agreed cap goes"
     if excused_us:
-        return "only the part that every version in force contained is excused"
-    return "no check in scope, or no version in force at the notice contained it"
+        return f"only the part that every version in force contained is excused{limits}"
+    return f"no check in scope, or no version in force at the notice contained it{limits}"

@@ -16,7 +16,11 @@ from pathlib import Path
 
 from outrider.clock import Clock
 from outrider.core.maintenance import Act, Announcement, cancelled, completed, histories
-from outrider.core.units import Instant
+from outrider.core.units import DAY, Duration, Instant
+from outrider_collector.store import StoreFailedError
+
+LONGEST: Duration = 400 * DAY
+_LAST_START: Instant = 2**57  # in the year 6537
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS announcements (
@@ -27,6 +31,10 @@ CREATE TRIGGER IF NOT EXISTS announcements_stay BEFORE DELETE ON announcements
     BEGIN SELECT RAISE(ABORT, 'announcements are never removed'); END;
 CREATE TRIGGER IF NOT EXISTS announcements_stand BEFORE UPDATE ON announcements
     BEGIN SELECT RAISE(ABORT, 'announcements are never changed'); END;
+CREATE TRIGGER IF NOT EXISTS announcements_follow BEFORE INSERT ON announcements
+    WHEN NEW.recorded_at <= (SELECT max(recorded_at) FROM announcements) OR EXISTS (
+        SELECT 1 FROM announcements a WHERE a."window" = NEW."window" AND a.version = NEW.version)
+    BEGIN SELECT RAISE(ABORT, 'announcements are never replaced and never backdated'); END;
 """
 
 
@@ -39,21 +47,31 @@ class UnknownWindowError(WindowError):
 
 
 class WindowRegister:
-    """Safe to use from several threads."""
+    """Safe to use from several threads. Raises StoreFailedError where the file cannot be opened, read or written."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = FULL")
-        self._database.executescript(_SCHEMA)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        except (sqlite3.Error, OSError) as error:
+            raise StoreFailedError(f"cannot open {path}: {error}") from error
+        try:
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = FULL")
+            self._database.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            self._database.close()
+            raise StoreFailedError(f"cannot open {path}: {error}") from error
 
     def announce(
         self, start: Instant, end: Instant, *, scope: tuple[str, ...] = ("*",), reason: str = "", author: str = ""
     ) -> Announcement:
         """Record a new window. Raises WindowError."""
+        # What was recorded cannot be taken out again, so nothing comes in that no statement could show.
+        if not 0 <= start <= _LAST_START or end - start > LONGEST:
+            raise WindowError(f"a window starts after 1970 and is at most {LONGEST // DAY} days long")
         with self._lock:
             try:
                 window = f"w-{secrets.token_hex(4)}"
@@ -76,11 +94,14 @@ class WindowRegister:
             return self._read(2**62 if as_of is None else as_of)
 
     def _read(self, as_of: Instant) -> tuple[Announcement, ...]:
-        rows = self._database.execute(
-            'SELECT "window", version, act, start, "end", recorded_at, scope, reason, author FROM announcements '
-            "WHERE recorded_at <= ? ORDER BY recorded_at",
-            (as_of,),
-        ).fetchall()
+        try:
+            rows = self._database.execute(
+                'SELECT "window", version, act, start, "end", recorded_at, scope, reason, author FROM announcements '
+                "WHERE recorded_at <= ? ORDER BY recorded_at",
+                (as_of,),
+            ).fetchall()
+        except sqlite3.Error as error:
+            raise StoreFailedError(f"the windows cannot be read: {error}") from error
         return tuple(
             Announcement(window, version, Act(act), start, end, recorded_at, tuple(json.loads(scope)), reason, author)
             for window, version, act, start, end, recorded_at, scope, reason, author in rows
@@ -115,4 +136,6 @@ class WindowRegister:
             )  # fmt: skip
         except sqlite3.IntegrityError:
             raise WindowError(f"window {made.window} was changed by somebody else just now; look again") from None
+        except sqlite3.Error as error:
+            raise StoreFailedError(f"the window could not be recorded: {error}") from error
         return made

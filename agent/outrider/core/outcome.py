@@ -201,4 +201,5 @@ def _unmet(expected: Expected, facts: Mapping[str, tuple[str, ...]]) -> Finding 
         return Finding(
             "missing", f"expect/{expected.fact}", f"expected {wanted}, but the answer has no {expected.fact}"
         )
-    return Finding("unexpected", f"expect/{expected.fact}", f"expected {wanted}, got {', '.join(found[:5])[:_MOST_SHOWN]}")
+    got = ", ".join(found[:5])[:_MOST_SHOWN]
+    return Finding("unexpected", f"expect/{expected.fact}", f"expected {wanted}, got {got}")

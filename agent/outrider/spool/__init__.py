@@ -1,6 +1,7 @@
 """The agent's durable outbox: every result goes here first, and leaves when the collector has synced it.
 
-`Outbox` is what the agent uses; `file.SpoolFile` is the SQLite file behind it.
+`Outbox` is what the agent uses; `file.SpoolFile` is the SQLite file behind it, `totals` what all its
+records hang on, `salvage` what is taken over from a damaged one.
 """
 
 from outrider.spool.file import DEFAULT_QUOTA, SpoolError

@@ -5,10 +5,13 @@ Rules
 1. A record's digest is written beside it and checked when it is read: a flipped bit is found, and costs that record.
 2. The quota is hard. When it is reached, delivered records go first, then dead letters, then the oldest ones that
    wait, good and bad alike; every drop is counted.
-3. A damaged file is set aside, never deleted, and a new one begins a new epoch: the agent starts. Trouble around a
-   sound file (no rights, no room, another program's lock) is told instead, since the file can still be delivered.
+3. A damaged file is set aside, never deleted, and the agent starts: what can still be read of it is taken over, the
+   rest is counted; where not even its totals can be read, a new epoch begins. Trouble around a sound file (no rights,
+   no room, another program's lock) is told instead, since the file can still be delivered.
 4. Sequence numbers are never used twice within an epoch.
 5. One process at a time: the second one is told who is there.
+6. What all records hang on (agent, epoch, mark, counts) is written twice, each time with its own digest: a flipped
+   bit in one costs nothing.
 
 Not safe for threads: one thread uses it (see `outrider.spool.outbox`).
 """
@@ -27,6 +30,8 @@ from typing import IO
 from outrider.clock import Clock
 from outrider.core.units import MINUTE, Duration, Instant
 from outrider.core.wire import Entry, digest
+from outrider.spool.salvage import Salvaged, salvaged
+from outrider.spool.totals import NAMES, Totals, read_totals
 
 PAGE_BYTES = 4096
 DEFAULT_QUOTA = 256 * 10**6
@@ -35,20 +40,17 @@ _DROP_AT_ONCE = 200
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS counts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS records (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, digest TEXT NOT NULL, body BLOB NOT NULL, appended_at INTEGER NOT NULL);
+    seq INTEGER PRIMARY KEY, digest TEXT NOT NULL, body BLOB NOT NULL, appended_at INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS dead_letters (
     seq INTEGER PRIMARY KEY, digest TEXT NOT NULL, body BLOB NOT NULL, reason TEXT NOT NULL, at INTEGER NOT NULL);
 """
-# Rule 4 rests on more than one number, since any of them can be damaged.
-_LAST_SEQ = """SELECT max(COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'records'), 0),
-    COALESCE((SELECT max(seq) FROM records), 0))"""
 # Read as bytes whatever their columns' types have become, so that damage meets the digest and nothing before it.
-_READ = """SELECT seq, CAST(digest AS BLOB), COALESCE(CAST(body AS BLOB), x'') FROM records
-    WHERE seq > ? ORDER BY seq LIMIT ?"""
+_COLUMNS = "seq, CAST(digest AS BLOB), COALESCE(CAST(body AS BLOB), x'')"
+_READ = f"SELECT {_COLUMNS} FROM records WHERE seq > ? ORDER BY seq LIMIT ?"
+_READ_ONE = f"SELECT {_COLUMNS} FROM records WHERE seq = ? AND seq > ?"
+_ROWS = "SELECT (SELECT count(*) FROM facts) + (SELECT count(*) FROM records)"
 _UPSERT_FACT = "INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-_UPSERT_COUNT = "INSERT INTO counts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
 
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_FORMAT)
@@ -80,7 +82,9 @@ class SpoolFile:
         self._quota = quota
         self._retention = retention
         self._purged_at: Instant = 0
-        self._kept = Counter[str](), 0, ""
+        self.control_number = 1
+        self._kept = Counter[str](), 0, "", 1
+        self._written = ""
         self._lock = _lock(path)
         try:
             self._open()
@@ -91,17 +95,19 @@ class SpoolFile:
     # --- transactions --------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        self._kept = Counter(self.counts), self.acknowledged, self.epoch
+        self._kept = Counter(self.counts), self.acknowledged, self.epoch, self.control_number
         self._database.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
-        """Write the totals and sync. After an error the caller rolls back."""
-        self._database.executemany(_UPSERT_COUNT, list(self.counts.items()))
-        self.set_fact("acknowledged", str(self.acknowledged))
+        """Write the totals where they have changed, and sync. After an error the caller rolls back."""
+        totals = Totals(self.agent, self.epoch, self.acknowledged, self.control_number, self.counts).sealed()
+        if totals != self._written:
+            self._database.executemany(_UPSERT_FACT, [(name, totals) for name in NAMES])
         self._database.execute("COMMIT")
+        self._written = totals
 
     def roll_back(self) -> None:
-        self.counts, self.acknowledged, self.epoch = Counter(self._kept[0]), *self._kept[1:]
+        self.counts, self.acknowledged, self.epoch, self.control_number = Counter(self._kept[0]), *self._kept[1:]
         if self._database.in_transaction:
             self._database.execute("ROLLBACK")
 
@@ -112,7 +118,7 @@ class SpoolFile:
     # --- records -------------------------------------------------------------------------------------------------
 
     def append(self, body: bytes) -> int:
-        seq = max(int(self._database.execute(_LAST_SEQ).fetchone()[0]), self.acknowledged) + 1
+        seq = self.counts["recorded"] + 1
         self._database.execute(
             "INSERT INTO records VALUES (?, ?, ?, ?)",
             (seq, digest(self.agent, self.epoch, seq, body), body, self._clock.now()),
@@ -152,14 +158,15 @@ class SpoolFile:
 
     def put_aside(self, seq: int, reason: str, count: str) -> None:
         """Move one record that waits to the dead letters and count it under `count`."""
-        if seq <= self.acknowledged:
+        found = self._database.execute(_READ_ONE, (seq, self.acknowledged)).fetchone()
+        if found is None:
             return
-        moved = self._database.execute(
-            "INSERT OR REPLACE INTO dead_letters SELECT seq, digest, body, ?, ? FROM records WHERE seq = ?",
-            (reason, self._clock.now(), seq),
-        ).rowcount
+        # Deleted first, so that a full spool has the room.
         self._database.execute("DELETE FROM records WHERE seq = ?", (seq,))
-        self.counts[count] += moved
+        self._database.execute(
+            "INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?)", (*found, reason, self._clock.now())
+        )
+        self.counts[count] += 1
 
     def make_room(self) -> None:
         """Rule 2: delivered records first, then dead letters, which were counted before, then the oldest that wait."""
@@ -177,26 +184,11 @@ class SpoolFile:
         waiting = self._database.execute(
             "SELECT body FROM records WHERE seq > ? ORDER BY seq", (self.acknowledged,)
         ).fetchall()
-        for table in ("records", "counts", "sqlite_sequence"):
-            self._database.execute(f"DELETE FROM {table}")
-        self.counts, self.acknowledged = Counter(), 0
-        self._new_epoch()
+        self._database.execute("DELETE FROM records")
+        self.counts, self.acknowledged, self.epoch = Counter(), 0, _new_epoch()
         for (body,) in waiting:
             self.append(body)
         self.counts["scheduled"] = self.counts["recorded"] + under_way
-
-    # --- facts ---------------------------------------------------------------------------------------------------
-
-    def fact(self, name: str) -> str | None:
-        found = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
-        return None if found is None else str(found[0])
-
-    def set_fact(self, name: str, value: str) -> None:
-        self._database.execute(_UPSERT_FACT, (name, value))
-
-    def _new_epoch(self) -> None:
-        self.epoch = secrets.token_hex(8)
-        self.set_fact("epoch", self.epoch)
 
     # --- opening -------------------------------------------------------------------------------------------------
 
@@ -206,17 +198,17 @@ class SpoolFile:
                 self._connect()
             except _DamagedError:
                 self.set_aside = _set_file_aside(self.path, self._clock.now())
-                self._connect()
+                self._connect(salvaged(self.set_aside))
         except (sqlite3.Error, OSError, _DamagedError) as error:
             raise SpoolError(f"cannot use {self.path}: {error}; what is in it was left as it is") from error
 
-    def _connect(self) -> None:
+    def _connect(self, saved: Salvaged | None = None) -> None:
         if self.path.is_dir():
             raise _DamagedError("it is a directory")
         self._database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         try:
-            self._prepare()
-        except sqlite3.DatabaseError as error:
+            self._prepare(saved)
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the message itself may hold damaged text
             self._database.close()
             if _is_damage(error):
                 raise _DamagedError(str(error)) from error
@@ -225,39 +217,39 @@ class SpoolFile:
             self._database.close()
             raise
 
-    def _prepare(self) -> None:
+    def _prepare(self, saved: Salvaged | None) -> None:
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = FULL")
         self._database.execute(f"PRAGMA max_page_count = {max(self._quota // PAGE_BYTES, _LEAST_PAGES)}")
         if self._database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise _DamagedError("the file is damaged")
         self._database.executescript(_SCHEMA)
-        self._load()
+        self._load(saved)
 
-    def _load(self) -> None:
-        owner = self.fact("agent")
-        if owner not in (None, self.agent):
+    def _load(self, saved: Salvaged | None) -> None:
+        (rows,) = self._database.execute(_ROWS).fetchone()
+        totals = read_totals(self._database) if rows else saved.totals if saved else Totals(self.agent, _new_epoch())
+        if totals is None:
+            raise _DamagedError("its totals are damaged")
+        if totals.agent != self.agent:
             raise SpoolError(
-                f"{self.path} belongs to agent {owner!r}, not {self.agent!r}; give each agent a spool of its own"
+                f"{self.path} belongs to agent {totals.agent!r}, not {self.agent!r}; give each agent a spool of its own"
             )
         self.begin()
-        if owner is None:
-            self.set_fact("agent", self.agent)
-            self._new_epoch()
-        else:
-            self._load_totals()
-            self.counts["lost_in_flight"] += self._under_way()
+        self.epoch, self.acknowledged, self.control_number = totals.epoch, totals.acknowledged, totals.control_number
+        self.counts = Counter(totals.counts)
+        self.counts["lost_in_flight"] += self._under_way()
+        if saved is not None and not rows:
+            self._take_over(saved)
         self.commit()
 
-    def _load_totals(self) -> None:
-        try:
-            self.epoch, self.acknowledged = self.fact("epoch") or "", int(self.fact("acknowledged") or 0)
-            if not self.epoch:
-                raise ValueError("there is no epoch")
-            totals = dict(self._database.execute("SELECT name, value FROM counts").fetchall())
-            self.counts = Counter({str(name): int(value) for name, value in totals.items()})
-        except (ValueError, TypeError) as error:
-            raise _DamagedError(f"its totals cannot be read: {error}") from error
+    def _take_over(self, saved: Salvaged) -> None:
+        """Records keep their place in the epoch, so that the collector knows those it has."""
+        self._database.executemany(
+            "INSERT INTO records VALUES (?, ?, ?, ?)",
+            [(entry.seq, entry.digest, entry.body, appended_at) for entry, appended_at in saved.records],
+        )
+        self.counts["dropped_corrupt"] += saved.lost
 
     def _under_way(self) -> int:
         """Runs that have begun and not ended; after a process that ended without saying goodbye they are lost."""
@@ -265,7 +257,11 @@ class SpoolFile:
         return max(0, self.counts["scheduled"] - sum(self.counts[name] for name in known))
 
 
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
+def _new_epoch() -> str:
+    return secrets.token_hex(8)
+
+
+def _is_damage(error: Exception) -> bool:
     """Whether the file itself is unsound, rather than the place where it lies."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
     return code & 0xFF in _DAMAGE or code in (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_CORRUPTFS)

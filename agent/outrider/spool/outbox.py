@@ -20,6 +20,7 @@ from outrider.clock import Clock
 from outrider.core.units import DAY, Duration
 from outrider.core.wire import Entry
 from outrider.spool.file import DEFAULT_QUOTA, SpoolError, SpoolFile
+from outrider.spool.totals import WENT
 
 T = TypeVar("T")
 _Request = tuple[Callable[[], Any], "Future[Any]"]
@@ -27,7 +28,6 @@ _Request = tuple[Callable[[], Any], "Future[Any]"]
 CONTROL_NUMBERS_PER_AGENT = 10**6
 _CONTROL_NUMBER_BLOCK = 1000
 _PATIENCE_S = 10
-_WENT = ("delivered", "dead_lettered", "dropped_quota", "dropped_corrupt")
 
 
 class Outbox:
@@ -84,7 +84,7 @@ class Outbox:
         """All totals of this epoch, `waiting` among them; see `SpoolFile.counts`."""
         with self._pending_lock:
             totals = Counter(self._totals) + self._pending
-        return {**totals, "waiting": totals["recorded"] - sum(totals[name] for name in _WENT)}
+        return {**totals, "waiting": totals["recorded"] - sum(totals[name] for name in WENT)}
 
     async def append(self, body: bytes) -> int | None:
         """Keep a record; its seq, once synced. None where it could not be kept, which is counted."""
@@ -130,11 +130,9 @@ class Outbox:
 
     def _reserve(self) -> list[int]:
         """The next block of control numbers, written down before the first of them is used. Zero is none."""
-        first = int(self._file.fact("control_numbers") or 1)
+        first = self._file.control_number
         following = first + _CONTROL_NUMBER_BLOCK
-        if following >= CONTROL_NUMBERS_PER_AGENT:
-            following = 1
-        self._file.set_fact("control_numbers", str(following))
+        self._file.control_number = following if following < CONTROL_NUMBERS_PER_AGENT else 1
         return list(range(first, min(first + _CONTROL_NUMBER_BLOCK, CONTROL_NUMBERS_PER_AGENT)))
 
     def _submit(self, work: Callable[[], T]) -> Future[T]:
@@ -197,7 +195,7 @@ class Outbox:
             try:
                 future.set_result(self._together([attempt])[0])
                 return
-            except sqlite3.Error as error:
+            except (sqlite3.Error, UnicodeDecodeError) as error:  # a message may hold text of a damaged file
                 failure = SpoolError(f"cannot write {self._file.path}: {error}")
                 if "full" not in str(error):
                     break
@@ -210,5 +208,5 @@ class Outbox:
 def conservation(counts: Mapping[str, int]) -> tuple[int, int]:
     """Both sides of the promise: scheduled, and the sum of where each scheduled run went. They differ by the runs
     that are under way."""
-    ways = (*_WENT, "skipped", "lost_in_flight", "waiting", "dropped_unwritable")
+    ways = (*WENT, "skipped", "lost_in_flight", "waiting", "dropped_unwritable")
     return counts.get("scheduled", 0), sum(counts.get(name, 0) for name in ways)

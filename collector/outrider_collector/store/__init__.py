@@ -86,6 +86,9 @@ class Store(Protocol):
     def position(self, as_of: Instant) -> int:
         """The last ledger position recorded at or before an instant; 0 if there is none."""
 
+    def last_recorded(self) -> Instant:
+        """The latest stamp of the ledger; 0 if nothing was recorded."""
+
     def seen(self, span: Interval, ledger: int) -> list[Seen]:
         """Which regions ran which checks within a span."""
 

@@ -2,6 +2,9 @@
 
 DuckDB locks other processes out of its file, so commands ask a running collector and open the file only when none
 runs. There is no key and no index: what is new is decided before a row comes here.
+
+After an error that DuckDB calls fatal (no room for a checkpoint, a sync that failed) it answers nothing until the file
+is opened anew; the next question does that.
 """
 
 from __future__ import annotations
@@ -36,23 +39,52 @@ class DuckdbStore:
     """See `outrider_collector.store.Store`. Raises StoreFailedError where the file cannot be opened."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = duckdb.connect(str(path), read_only=read_only)
-            if not read_only:
-                self._database.execute(schema.SCHEMA)
-                self._database.execute("CHECKPOINT")
-        except (duckdb.Error, OSError) as error:
-            raise StoreFailedError(f"cannot open {path}: {_first_line(error)}") from error
-        self._append_lock = threading.Lock()
+        self._path = path
+        self._read_only = read_only
+        self._append_lock = threading.RLock()
         self._names: dict[str, int] = {}
         self._texts: list[str] = []
-        self._load_names()
+        self._is_broken = False
+        self._is_doubtful = False
+        self._open()
+
+    def _open(self) -> None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = duckdb.connect(str(self._path), read_only=self._read_only)
+        except (duckdb.Error, OSError) as error:
+            raise StoreFailedError(f"cannot open {self._path}: {_first_line(error)}") from error
+        try:
+            if not self._read_only:
+                self._database.execute(schema.SCHEMA)
+                self._database.execute("CHECKPOINT")
+            self._load_names()
+        except duckdb.Error as error:
+            self._database.close()
+            raise StoreFailedError(f"cannot open {self._path}: {_first_line(error)}") from error
+
+    def _recover(self) -> None:
+        """Take up work after a failure: a broken database is opened anew, and names are those that were kept."""
+        with self._append_lock:
+            if self._is_broken:
+                self._database.close()
+                self._open()
+            elif self._is_doubtful:
+                try:
+                    self._load_names()
+                except duckdb.Error as error:
+                    raise self._failed(error, "read its names") from error
+            self._is_broken = self._is_doubtful = False
+
+    def _failed(self, error: Exception, what: str) -> StoreFailedError:
+        self._is_broken = self._is_broken or isinstance(error, duckdb.FatalException)
+        return StoreFailedError(f"the store could not {what}: {_first_line(error)}")
 
     # --- writing -------------------------------------------------------------------------------------------------
 
     def append(self, records: Sequence[NewRecord], recorded_at: Instant) -> int:
         with self._append_lock:
+            self._recover()
             known = len(self._texts)
             try:
                 self._database.execute("BEGIN")
@@ -64,10 +96,10 @@ class DuckdbStore:
                     "names", {"id": _ints(range(known, len(self._texts))), "text": _words(self._texts[known:])}
                 )
                 self._database.execute("COMMIT")
-            except duckdb.Error as error:
-                self._forget_names(known)
+            except Exception as error:
+                self._is_doubtful = True
                 self._roll_back()
-                raise StoreFailedError(f"the store could not keep the records: {_first_line(error)}") from error
+                raise self._failed(error, "keep the records") from error
             return position
 
     def _roll_back(self) -> None:
@@ -83,7 +115,8 @@ class DuckdbStore:
             values = ", ".join(f'NULLIF("{name}", {_NULL})' if name in _NULLABLE else f'"{name}"' for name in columns)
             self._database.execute(f"INSERT INTO {table} ({names}) SELECT {values} FROM incoming")
         finally:
-            self._database.unregister("incoming")
+            with contextlib.suppress(duckdb.Error):  # in a transaction that failed; its error is the one to tell
+                self._database.unregister("incoming")
 
     def _run_row(self, new: NewRecord, position: int) -> dict[str, int]:
         record, number = new.record, self._number
@@ -153,6 +186,7 @@ class DuckdbStore:
 
     def drop_before(self, instant: Instant) -> int:
         with self._append_lock:
+            self._recover()
             try:
                 dropped = self._database.execute("SELECT count(*) FROM runs WHERE ts < ?", [instant]).fetchall()[0][0]
                 self._database.execute("BEGIN")
@@ -161,26 +195,20 @@ class DuckdbStore:
                 self._database.execute("COMMIT")
             except duckdb.Error as error:
                 self._roll_back()
-                raise StoreFailedError(f"the store could not drop records: {_first_line(error)}") from error
+                raise self._failed(error, "drop records") from error
             return int(dropped)
 
     # --- names ---------------------------------------------------------------------------------------------------
 
     def _load_names(self) -> None:
-        for number, text in self._database.execute("SELECT id, text FROM names ORDER BY id").fetchall():
-            self._names[text] = number
-            self._texts.append(text)
+        rows = self._database.execute("SELECT id, text FROM names ORDER BY id").fetchall()
+        self._names, self._texts = {text: number for number, text in rows}, [text for _, text in rows]
 
     def _number(self, text: str) -> int:
         if text not in self._names:
             self._names[text] = len(self._texts)
             self._texts.append(text)
         return self._names[text]
-
-    def _forget_names(self, known: int) -> None:
-        for text in self._texts[known:]:
-            del self._names[text]
-        del self._texts[known:]
 
     # --- reading -------------------------------------------------------------------------------------------------
 
@@ -205,6 +233,9 @@ class DuckdbStore:
     def position(self, as_of: Instant) -> int:
         rows = self._ask("SELECT COALESCE(max(id), 0) AS id FROM batches WHERE recorded_at <= $as_of", {"as_of": as_of})
         return int(rows["id"][0])
+
+    def last_recorded(self) -> Instant:
+        return int(self._ask("SELECT COALESCE(max(recorded_at), 0) AS at FROM batches")["at"][0])
 
     def seen(self, span: Interval, ledger: int) -> list[Seen]:
         rows = self._named(self._ask(schema.SEEN, self._bounds(span, ledger)))
@@ -279,6 +310,8 @@ class DuckdbStore:
         parameters: Mapping[str, int] | None = None,
         tables: Mapping[str, Mapping[str, NDArray[Any]]] | None = None,
     ) -> dict[str, NDArray[Any]]:
+        if self._is_broken:
+            self._recover()
         try:
             with self._database.cursor() as cursor:
                 for name, columns in (tables or {}).items():
@@ -286,7 +319,7 @@ class DuckdbStore:
                 result = cursor.execute(sql, dict(parameters)) if parameters else cursor.execute(sql)
                 return {name: np.asarray(column) for name, column in result.fetchnumpy().items()}
         except duckdb.Error as error:
-            raise StoreFailedError(f"the store could not answer: {_first_line(error)}") from error
+            raise self._failed(error, "answer") from error
 
     def _named(self, rows: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Numbers of names back to texts; `check_id` becomes `check`."""
