@@ -71,7 +71,8 @@ def _agent(folder: Path, checks: int, network: str) -> tuple[float, float]:
     )
     (folder / "agent.yaml").write_text(
         f"agent: bench\nregion: bench\ncollector: {{url: 'http://127.0.0.1:{_free_port()}'}}\n"
-        f"spool: {{path: spool}}\nlisten: 127.0.0.1:{port}\ntargets: {{network: {{url: '{network}'}}}}\nchecks:\n{listed}"
+        f"spool: {{path: spool}}\nlisten: 127.0.0.1:{port}\n"
+        f"targets: {{network: {{url: '{network}'}}}}\nchecks:\n{listed}"
     )
     began = time.perf_counter()
     process = subprocess.Popen(

@@ -44,8 +44,8 @@ def _batch(number: int) -> bytes:
     for seq in range(number * PER_BATCH + 1, (number + 1) * PER_BATCH + 1):
         began = 1_780_000_000 * SECOND + seq * SECOND // 10
         record = RunRecord(
-            "eligibility", "eligibility", "us-east", "probe", began, began + 900, 30 * SECOND, 60_000 + seq % 5_000, "ok",
-            "none", step="inquiry", status=200, clock_offset=120, clock_error=400,
+            "eligibility", "eligibility", "us-east", "probe", began, began + 900, 30 * SECOND, 60_000 + seq % 5_000,
+            "ok", "none", step="inquiry", status=200, clock_offset=120, clock_error=400,
             phases=Phases(100, 300, 0, 50, 59_000, 200),
         )  # fmt: skip
         body = encode_record(record)

@@ -1,6 +1,6 @@
 """How things stand now: the last run of each check and region, and the figures of a recent lookback.
 
-These are for looking at. The accounts are made elsewhere, for a period (`accounting`).
+These are for looking at, and leave excused slices out. The accounts are made elsewhere, for a period (`accounting`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from outrider.core.guarantee import Agreement
 from outrider.core.intervals import Interval
-from outrider.core.maintenance import Act, Announcement, histories
-from outrider.core.measuring import BUCKET
+from outrider.core.maintenance import Act, Announcement, excused, histories
+from outrider.core.measuring import BUCKET, whole_slices
 from outrider.core.outcome import Standing
 from outrider.core.sli import OUTCOME_ORDER
 from outrider.core.units import Duration, Instant, format_instant
@@ -40,7 +40,7 @@ def make_current(
     settle: Duration,
 ) -> Plain:
     """The current state as plain values, ready for JSON. Reads only."""
-    view = _View.of(store, agreement, now, lookback, settle)
+    view = _View.of(store, agreement, announcements, now=now, lookback=lookback, settle=settle)
     return {
         "now": format_instant(now),
         "agreement": agreement.name,
@@ -66,9 +66,19 @@ class _View:
     seen: list[Seen]
     latest: dict[tuple[str, str], dict[str, Any]]
     counts: Columns
+    announcements: tuple[Announcement, ...]
 
     @classmethod
-    def of(cls, store: Store, agreement: Agreement, now: Instant, lookback: Duration, settle: Duration) -> _View:
+    def of(
+        cls,
+        store: Store,
+        agreement: Agreement,
+        announcements: tuple[Announcement, ...],
+        *,
+        now: Instant,
+        lookback: Duration,
+        settle: Duration,
+    ) -> _View:
         length = agreement.guarantees[0].slice
         width = max(length, lookback // BINS // length * length)
         end = now // width * width + width
@@ -86,6 +96,7 @@ class _View:
             seen,
             {(row["check"], row["region"]): row for row in _rows(store.latest(span, ledger))},
             store.slice_counts(Selection(checks, span, ledger), length),
+            announcements,
         )
 
     @property
@@ -96,11 +107,12 @@ class _View:
         line = self.store.latency_line(check, self.span, self.ledger, self.width)
         is_good = self._is(line, Standing.GOOD)
         is_counted = is_good | self._is(line, Standing.BAD)
+        kept = self._kept(check, line["bin"], self.width)
         limits = (each.limit for each in self.agreement.guarantees if each.limit is not None and each.covers(check))
         return {
             "check": check,
             "limit_us": min(limits, default=None),
-            "p90_us": _p90(line, is_good, is_counted),
+            "p90_us": _p90(line, is_good & kept, is_counted & kept),
             "line": [
                 {
                     "at": format_instant(number * self.width),
@@ -114,14 +126,17 @@ class _View:
 
     def _region(self, seen: Seen, line: Columns) -> Plain:
         counts = self.counts
+        length = self.agreement.guarantees[0].slice
         here = (counts["check"] == seen.check) & (counts["region"] == seen.region) & (counts["slice"] < self.settled)
+        here &= self._kept(seen.check, counts["slice"], length)
         good = _per_slice(counts, here & self._is(counts, Standing.GOOD, Standing.PARTNER))
         bad = _per_slice(counts, here & self._is(counts, Standing.BAD))
         slices = good.keys() | bad.keys()
         up = sum(good.get(number, 0) >= bad.get(number, 0) for number in slices)
         # Whoever was first heard of within the lookback is not reproached for the time before.
-        elapsed = self.settled - min(slices, default=self.settled)
-        of_region = line["region"] == seen.region
+        first = min(slices, default=self.settled)
+        elapsed = int(self._kept(seen.check, np.arange(first, self.settled), length).sum())
+        of_region = (line["region"] == seen.region) & self._kept(seen.check, line["bin"], self.width)
         is_good = of_region & self._is(line, Standing.GOOD)
         is_counted = is_good | (of_region & self._is(line, Standing.BAD))
         last = self.latest.get((seen.check, seen.region))
@@ -135,6 +150,16 @@ class _View:
             "interval_us": seen.interval,
             "last": None if last is None else _last(last),
         }
+
+    def _kept(self, check: str, numbers: NDArray[Any], length: Duration) -> Mask:
+        """Which of these slices (or bins) of a length are not wholly excused for a check."""
+        reference = self.agreement.guarantees[0]
+        kept = np.ones(len(numbers), dtype=np.bool_)
+        if reference.windows_excuse:
+            for each in excused(self.announcements, reference.notice, self.span, check, reference.excuse_cap):
+                inside = whole_slices(each, length)
+                kept &= (numbers < inside.start) | (numbers >= inside.stop)
+        return kept
 
     def _is(self, rows: Columns, *standings: Standing) -> Mask:
         standing = self.agreement.guarantees[0].standing

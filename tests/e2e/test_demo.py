@@ -50,7 +50,7 @@ def test_ctrl_c_ends_the_demo_early_with_its_statement_and_leaves_nothing(tmp_pa
     )  # fmt: skip
     until("all five processes run", lambda: len(children_of(demo.pid)) == 5)
     children = children_of(demo.pid)
-    until("a result is stored", lambda: (tmp_path / "us-east.spool").exists())
+    until("a result is stored", (tmp_path / "us-east.spool").exists)
     demo.send_signal(signal.SIGINT)
     out, err = demo.communicate(timeout=60)
     assert demo.returncode == 0, err

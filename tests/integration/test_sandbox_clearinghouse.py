@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from pyx12.segment import Segment
 from pyx12.x12file import X12Reader
-
 from sandbox_support import Sandbox, running
+
 from outrider.codecs import core_mime
 from outrider.codecs.core_mime import Envelope
 from outrider.codecs.eligibility import Dependent, Inquiry, Member, read_response, write_inquiry

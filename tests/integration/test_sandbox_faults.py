@@ -12,8 +12,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-
 from sandbox_support import Sandbox, order, running
+
 from outrider_sandbox.board import MOST_FAULTS, Board
 from outrider_sandbox.faults import KINDS, FaultError, parse_fault
 

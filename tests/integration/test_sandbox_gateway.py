@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-
 from sandbox_support import GOOD_CARD, Sandbox, card, order, running
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-
 from sandbox_support import running
+
 from outrider_sandbox import Settings, build_app, edge, parse_fault, serve
 from outrider_sandbox.latency import Latency
 

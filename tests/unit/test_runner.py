@@ -386,7 +386,7 @@ def test_stop_hurries_a_cleanup_that_waits_and_records_how_it_stands(house: Hous
 def test_stop_in_the_very_moment_of_a_slot_begins_no_run(house: House) -> None:
     # The first run lasts two intervals to the microsecond, so the next slot is due as soon as the missed one is told.
     house.prepare(check(), took=2 * SECOND)
-    house.when_missed = lambda: house.runner.stop()
+    house.when_missed = house.runner.stop
     records = serve(house, 30 * SECOND)
     assert len(records) == 1
     assert house.counts == (2, 1, 1)

@@ -321,13 +321,13 @@ async def test_one_flipped_bit_anywhere_in_the_file_never_gives_a_wrong_record_a
         damaged[rng.randrange(len(sound))] ^= 1 << rng.randrange(8)
         copy = path.with_name(f"copy-{place}")
         copy.write_bytes(damaged)
-        outbox = opened(copy)
-        read = {entry.seq: entry.body for entry in await waiting(outbox)}
+        again = opened(copy)
+        read = {entry.seq: entry.body for entry in await waiting(again)}
         assert read.items() <= good.items()
-        gone = len(good) - len(read)
-        assert outbox.set_aside is not None or gone == outbox.counts().get("dropped_corrupt", 0), "every loss is told"
-        assert await outbox.append(b"{}") is not None
-        outbox.close()
+        is_told = again.set_aside is not None and again.epoch != outbox.epoch
+        assert is_told or len(good) - len(read) == again.counts().get("dropped_corrupt", 0), "every loss is counted"
+        assert await again.append(b"{}") == (1 if is_told else 41)
+        again.close()
 
 
 @pytest.mark.parametrize("name", ["totals", "totals again"])
@@ -353,10 +353,6 @@ async def test_damage_to_one_copy_of_the_totals_costs_nothing(path: Path, name: 
 
 def garbage(path: Path) -> None:
     path.write_bytes(random.Random(1).randbytes(9000))
-
-
-def truncated(path: Path) -> None:
-    os.truncate(path, path.stat().st_size // 2 + 100)
 
 
 def zeroed(path: Path) -> None:
@@ -393,12 +389,12 @@ def with_a_torn_schema(path: Path) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        garbage, truncated, zeroed, a_directory, of_another_program, with_both_totals_damaged, without_totals,
+        garbage, zeroed, a_directory, of_another_program, with_both_totals_damaged, without_totals,
         with_a_torn_schema,
     ],
     ids=lambda damage: damage.__name__,
 )  # fmt: skip
-async def test_a_file_that_is_damaged_is_set_aside_as_it_was_and_a_new_epoch_begins(
+async def test_a_file_without_sound_totals_is_set_aside_as_it_was_and_a_new_epoch_begins(
     path: Path, damage: Callable[[Path], None]
 ) -> None:
     outbox = opened(path)
@@ -416,6 +412,31 @@ async def test_a_file_that_is_damaged_is_set_aside_as_it_was_and_a_new_epoch_beg
     assert again.epoch not in ("", outbox.epoch)
     assert await again.append(b"{}") == 1
     assert again.counts()["waiting"] == 1
+    again.close()
+
+
+@pytest.mark.parametrize("cut", [0.9, 0.5, 0.2])
+async def test_what_can_be_read_of_a_truncated_file_is_taken_over_and_the_rest_is_counted(
+    path: Path, cut: float
+) -> None:
+    outbox = opened(path)
+    outbox.count("scheduled", 60)
+    await appended(outbox, 60, size=700)
+    await outbox.acknowledge(5)
+    numbers = {outbox.control_number()}
+    before = await waiting(outbox)
+    outbox.close()
+    os.truncate(path, int(len(content(path)) * cut))
+    again = opened(path)
+    assert again.set_aside is not None
+    kept = await waiting(again)
+    assert set(kept) < set(before), "each has its place, digest and bytes"
+    assert len(kept) > 0
+    counts = again.counts()
+    assert (counts["waiting"], counts["dropped_corrupt"]) == (len(kept), 55 - len(kept))
+    assert (conservation(counts), again.epoch, again.acknowledged) == ((60, 60), outbox.epoch, 5)
+    assert again.control_number() not in numbers
+    assert await again.append(b"{}") == 61, "no number is used again"
     again.close()
 
 

@@ -32,6 +32,7 @@ def salvaged(path: Path) -> Salvaged | None:
     """Read what there is, changing nothing. None where the totals are gone: then nobody knows what was delivered."""
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            database.execute("PRAGMA writable_schema = ON")  # without it SQLite reads nothing of a file cut short
             totals = read_totals(database)
             if totals is None:
                 return None

@@ -323,10 +323,9 @@ class DuckdbStore:
 
     def _named(self, rows: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Numbers of names back to texts; `check_id` becomes `check`."""
+        texts = _words(self._texts)
         return {
-            "check" if name == "check_id" else name: _words(self._texts[number] for number in column.tolist())
-            if name in _TEXTS
-            else column
+            "check" if name == "check_id" else name: texts[column] if name in _TEXTS else column
             for name, column in rows.items()
         }
 
