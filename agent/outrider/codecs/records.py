@@ -95,8 +95,10 @@ def decode_batch(raw: bytes) -> Batch:
         raise BatchError(f"the records of a batch are numbered up to {_LARGEST}")
     if len(wire.counts) > MOST_COUNTS or any(abs(count) > _LARGEST for count in wire.counts.values()):
         raise BatchError(f"a batch has at most {MOST_COUNTS} counts, none beyond {_LARGEST}")
-    if not wire.agent or not wire.region or not wire.epoch or len(wire.agent + wire.region + wire.epoch) > 300:
-        raise BatchError("a batch must name its agent, region and epoch, in 300 characters together")
+    names = (wire.agent, wire.region, wire.epoch)
+    # A line break in a name would let two identities share a digest.
+    if not all(names) or len("".join(names)) > 300 or not all(name.isprintable() for name in names):
+        raise BatchError("a batch must name its agent, region and epoch, in 300 printable characters together")
     return Batch(
         agent=wire.agent,
         region=wire.region,
