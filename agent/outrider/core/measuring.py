@@ -68,7 +68,7 @@ def measure(counts: SliceCounts, excused: Intervals, period: Interval, rules: Ru
     import numpy as np
 
     wanted = whole_slices(period, rules.slice)
-    first = min(int(counts.slice.min()), wanted.start) if len(counts.slice) else wanted.start
+    first = min(int(np.min(counts.slice)), wanted.start) if len(counts.slice) else wanted.start
     kept = np.zeros(max(wanted.stop - first, 0), dtype=np.bool_)
     kept[wanted.start - first :] = True
     kept &= ~_marked(excused, first, len(kept), rules.slice, wholly=True)
