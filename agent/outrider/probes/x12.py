@@ -17,7 +17,7 @@ import msgspec
 
 from outrider.codecs import core_mime, eligibility
 from outrider.core.outcome import Finding, Observation
-from outrider.probes import Generate, Prepared, Target, join
+from outrider.probes import Generate, Prepared, Target, join, merge
 from outrider.probes.http import USER_AGENT, status_findings
 from outrider.transport import HttpReply, HttpRequest
 
@@ -101,9 +101,8 @@ class X12Probe:
             ),
             boundary=f"outrider-{payload_id}",
         )
-        headers = {"User-Agent": USER_AGENT, "Content-Type": content_type, **dict(target.headers)}
-        url = join(target, wanted.path)
-        http = HttpRequest("POST", url, tuple(headers.items()), body, target.ca_file, target.verify_tls)
+        headers = merge([("User-Agent", USER_AGENT), ("Content-Type", content_type), *target.headers])
+        http = HttpRequest("POST", join(target, wanted.path), headers, body, target.ca_file, target.verify_tls)
         return Prepared(http, {"trace": trace, "payload_id": payload_id})
 
     def read(self, prepared: Prepared, reply: HttpReply) -> Observation:
