@@ -137,12 +137,24 @@ class Runner:
         await execution.measure()
         lateness = execution.started_at - slot.at
 
+        def record(purpose: str) -> RunRecord:
+            is_over = purpose != "probe"
+            return execution.record(
+                purpose=purpose, scheduled_at=slot.at, clock_offset=offset, clock_error=error, is_over=is_over
+            )
+
+        async def keep(kept: RunRecord) -> None:
+            await self._outbox.append(encode_record(kept))
+            self._observe(Ended(kept, lateness))
+
         async def finish() -> None:
+            # A failure is recorded as promptly as a success: cleaning up may take longer than the accounts wait.
+            keeping = asyncio.create_task(keep(record("probe")))
             if execution.cleanup is CleanupState.UNCONFIRMED:
                 await execution.clean_up(hurry=self._stopping)
-            record = execution.record(purpose="probe", scheduled_at=slot.at, clock_offset=offset, clock_error=error)
-            await self._outbox.append(encode_record(record))
-            self._observe(Ended(record, lateness))
+                self._outbox.count("scheduled")
+                await keep(record("cleanup"))
+            await keeping
 
         task = asyncio.create_task(finish(), name=f"afterwards {check.name}")
         self._afterwards.add(task)
