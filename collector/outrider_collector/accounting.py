@@ -12,7 +12,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from outrider.core.guarantee import Agreement, Guarantee, Measure
+from outrider.core.guarantee import Agreement, Guarantee, KnownExpiry, Measure
 from outrider.core.intervals import NOTHING, Interval, Intervals
 from outrider.core.maintenance import Announcement, excused
 from outrider.core.measuring import Latencies, Rules, fastest, measure, measure_response
@@ -74,7 +74,10 @@ class Basis:
 class Accountant:
     """Makes accounts from a store. Reads only."""
 
-    def __init__(self, store: Store, agreement: Agreement, settle: Duration) -> None:
+    def __init__(
+        self, store: Store, agreement: Agreement, settle: Duration, known_expiries: tuple[KnownExpiry, ...] = ()
+    ) -> None:
+        self.known_expiries = known_expiries
         self._store = store
         self.settle = settle
         self.agreement = agreement
@@ -128,7 +131,6 @@ class Accountant:
         seen: Sequence[Seen],
         taken_out: dict[str, Intervals],
     ) -> list[Part]:
-        rules = Rules(guarantee.slice, guarantee.standing, guarantee.quorum)
         # A state may carry into the period from before it, but not across the edge of a window there.
         lead = max((each.interval for each in seen if each.interval > guarantee.slice), default=0)
         span = Interval(measured.start - min(lead, MEMORY), measured.end)
@@ -140,6 +142,8 @@ class Accountant:
         parts = []
         for check, excluded in taken_out.items():
             regions = sorted({each.region for each in seen if each.check == check})
+            expired = Intervals(each.span for each in self.known_expiries if each.covers(check))
+            rules = Rules(guarantee.slice, guarantee.standing, guarantee.quorum, expired)
             kept = (adjusted_rows["check"] == check) & (adjusted_rows["left_out"] == 0)
             adjusted = measure(_slice_counts(adjusted_rows, kept, regions), wider[check], measured, rules)
             raw = measure(_slice_counts(rows, rows["check"] == check, regions), NOTHING, measured, rules)

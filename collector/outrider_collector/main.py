@@ -41,7 +41,7 @@ async def opened(config: CollectorConfig, clock: Clock) -> AsyncIterator[web.App
         store=store,
         intake=intake,
         register=register,
-        accountant=Accountant(store, config.agreement, config.settle),
+        accountant=Accountant(store, config.agreement, config.settle, config.known_expiries),
         metrics=CollectorMetrics(intake),
     )
     app = build_app(rooms)

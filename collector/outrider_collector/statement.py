@@ -44,6 +44,7 @@ def make_statement(accountant: Accountant, store: Store, basis: Basis, label: st
         "timezone_data": version("tzdata"),
         "in_force_from": _instant_or_none(accountant.agreement.in_force_from),
         "settle_us": accountant.settle,
+        "known_expiries": [{"checks": list(each.checks), **_span(each.span)} for each in accountant.known_expiries],
         "period": {"label": label, **_span(basis.period)},
         "as_of": format_instant(basis.as_of),
         "ledger": basis.ledger,

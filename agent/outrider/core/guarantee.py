@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
+from outrider.core.intervals import Interval
 from outrider.core.maintenance import Cap
 from outrider.core.outcome import STANDINGS, OutcomeClass, Standing
 from outrider.core.period import Calendar, PeriodKind
@@ -102,6 +103,17 @@ class Guarantee:
     @property
     def excuse_cap(self) -> Cap | None:
         return None if self.cap is None else Cap(self.cap, self.calendar.overlapping)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownExpiry:
+    """A span in which a credential of ours was known to have expired, for the checks that these patterns name."""
+
+    checks: tuple[str, ...]
+    span: Interval
+
+    def covers(self, check: str) -> bool:
+        return any(fnmatchcase(check, pattern) for pattern in self.checks)
 
 
 @dataclass(frozen=True, slots=True)
