@@ -587,7 +587,7 @@ EXAMPLES = [
     of_271("refused for another reason", lambda: answer(response(("72", "2100C"))), C.BUSINESS_UNEXPECTED,
            "aaa/2100C=72", aaa="75"),
     of_271("not covered", lambda: answer(response()), C.BUSINESS_UNEXPECTED, "expect/eb=unexpected", eb="6"),
-    of_271("an unknown member is covered", answer, C.MALFORMED, "expect/aaa=missing", aaa="75"),
+    of_271("an unknown member is covered", answer, C.BUSINESS_UNEXPECTED, "expect/aaa=missing", aaa="75"),
 ]  # fmt: skip
 
 

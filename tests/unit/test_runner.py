@@ -319,14 +319,23 @@ def test_a_wall_clock_set_forward_misses_the_slots_that_it_jumps_over(house: Hou
     assert house.counts == (3605, 3600, 5)
 
 
-def test_a_wall_clock_set_back_makes_no_slot_run_twice(house: House) -> None:
-    house.prepare(check())
-    house.at(FIRST_SLOT + 2_500 * MILLISECOND, lambda: house.clock.step(-7 * SECOND))
-    records = serve(house, 15 * SECOND)
+def test_a_wall_clock_set_back_by_less_than_an_interval_makes_no_slot_run_twice(house: House) -> None:
+    house.prepare(check(interval=10 * SECOND))
+    first = check(interval=10 * SECOND).timetable.next_slot(START).at
+    house.at(first + 22 * SECOND, lambda: house.clock.step(-7 * SECOND))
+    records = serve(house, first - START + 61 * SECOND)
     slots = [record.scheduled_at for record in records]
-    assert len(set(slots)) == len(slots) == 8  # three before, seven seconds of nothing, five after
-    assert gaps(records) == [1] * 7
+    assert len(set(slots)) == len(slots) == 6  # at 0, 10, 20, then 7 s of the same time again: 30, 40, 50
     assert house.missed == []
+
+
+def test_a_clock_set_back_while_a_check_waits_does_not_silence_it(house: House) -> None:
+    house.prepare(check())
+    # Half a second after the third run the wall clock loses an hour, while the fourth slot is waited for.
+    house.at(FIRST_SLOT + 2 * SECOND + 500 * MILLISECOND, lambda: house.clock.step(-HOUR))
+    records = serve(house, 30 * SECOND)
+    assert len(records) >= 25, "it goes on at the new time, after one look at the clock"
+    assert house.counts[0] == house.counts[1] + house.counts[2]
 
 
 # --- cleanup -----------------------------------------------------------------------------------------------------
