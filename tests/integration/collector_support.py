@@ -157,8 +157,8 @@ async def collecting(
     config = CollectorConfig(("127.0.0.1", 0), folder / "results.duckdb", agreement, SETTLE, HOUR)
     clock = clock or SettableClock()
     store = store or DuckdbStore(config.store)
-    register = WindowRegister(folder / "windows.sqlite", clock)
     intake = Intake(store, clock)
+    register = WindowRegister(folder / "windows.sqlite", clock, earliest=lambda: intake.earliest_stamp)
     accountant = Accountant(store, agreement, SETTLE)
     rooms = Rooms(config, clock, store, intake, register, accountant, CollectorMetrics(intake))
     try:

@@ -675,6 +675,15 @@ async def test_a_statement_asked_for_again_is_the_same_bytes_and_late_results_ar
     assert (await collector.get("/v1/statements", **query, as_of=as_of)).raw == raw
 
 
+async def test_a_window_announced_after_a_statement_was_made_is_not_in_that_statement(collector: Collector) -> None:
+    await collector.send(batch(*minutes(30)))
+    query = {"from": "2026-06-15T10:30:00Z", "to": "2026-06-15T11:00:00Z", "as_of": "2026-06-15T12:00:00Z"}
+    made = await collector.get("/v1/statements", **query)
+    window = await collector.announce(start="2026-06-15T10:40:00Z", duration="5m")
+    assert window.json["recorded_at"] == "2026-06-15T12:00:00.000001Z", "though the clock stands still"
+    assert (await collector.get("/v1/statements", **query)).raw == made.raw
+
+
 async def test_a_statement_made_while_results_are_being_committed_stays_what_it_was(tmp_path: Path) -> None:
     store = TroubledStore(tmp_path / "results.duckdb")
     async with collecting(tmp_path, store=store) as collector:
