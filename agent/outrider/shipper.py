@@ -85,6 +85,15 @@ class Shipper:
             while True:
                 await self._pause(await self._ship_some(session))
 
+    async def greet(self, patience: Duration) -> bool:
+        """Send an empty batch, so that the first run already has an estimate of the clock; whether it was answered."""
+        try:
+            async with asyncio.timeout(patience / SECOND), self._session() as session:
+                await self._send(session, ())
+        except (aiohttp.ClientError, TimeoutError, OSError, BatchError, SpoolError) as error:
+            self._warn(f"collector {self._url} does not answer yet: {error or type(error).__name__}")
+        return self.offset is not None
+
     async def drain(self, patience: Duration) -> bool:
         """Ship until nothing waits, for at most `patience` microseconds; whether that succeeded."""
         give_up = self._clock.monotonic() + patience
@@ -117,7 +126,9 @@ class Shipper:
 
     async def _send(self, session: aiohttp.ClientSession, entries: tuple[Entry, ...]) -> float:
         outbox = self._outbox
-        batch = Batch(outbox.agent, self._region, outbox.epoch, entries, outbox.counts(), software=__version__)
+        batch = Batch(
+            outbox.agent, self._region, outbox.epoch, entries, _as_if_delivered(outbox, entries), software=__version__
+        )
         body = await asyncio.to_thread(gzip.compress, encode_batch(batch), 6, mtime=0)
         headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
         sent_at = self._clock.now(), self._clock.monotonic()
@@ -133,9 +144,11 @@ class Shipper:
         self, answer: BatchAnswer, sent_at: int, round_trip: Duration, entries: tuple[Entry, ...]
     ) -> float:
         # The collector may know more of this epoch than we have sent (this spool was restored): that is not ours.
+        self._estimate(answer, sent_at, round_trip)
+        if not entries:
+            return self._interval_s
         last = entries[-1].seq
         await self._outbox.acknowledge(min(answer.high_water, last))
-        self._estimate(answer, sent_at, round_trip)
         if answer.high_water < last:
             return self._back_off(f"record {last} was sent, but only {answer.high_water} is acknowledged")
         self._failures, self.trouble, self.last_answer_at = 0, "", self._clock.monotonic()
@@ -163,7 +176,7 @@ class Shipper:
         refusal = decode_refusal(raw)
         error = printable(refusal.error)
         match status:
-            case 409:
+            case 409 if entries:
                 pause = self._back_off(f"HTTP 409: {error}") if self._failures else 0
                 self._failures += 1
                 self._warn(f"the collector has other records under this epoch, beginning a new one: {error}")
@@ -172,7 +185,7 @@ class Shipper:
             case 413 if len(entries) > 1:
                 self._most = max(1, len(entries) // 2)
                 return 0
-            case 413:
+            case 413 if entries:
                 await self._outbox.dead_letter(entries[0].seq, "larger than the collector takes")
                 return 0
             case 422 if refusal.seq in {entry.seq for entry in entries}:
@@ -194,3 +207,11 @@ class Shipper:
         self._failures += 1
         bound = min(_LONGEST_BACKOFF_S, _SHORTEST_BACKOFF_S * 2 ** min(self._failures, 12))
         return self._jitter(bound / 10, bound)
+
+
+def _as_if_delivered(outbox: Outbox, entries: tuple[Entry, ...]) -> dict[str, int]:
+    """The totals as they are once this batch is stored: that is when the collector looks at them."""
+    counts = outbox.counts()
+    counts["waiting"] -= len(entries)
+    counts["delivered"] = counts.get("delivered", 0) + len(entries)
+    return counts

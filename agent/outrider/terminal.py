@@ -101,12 +101,17 @@ def show_statement(statement: Plain) -> None:
 def _span_lines(statement: Plain) -> Iterable[str]:
     """What was judged, where that is not the whole period, or the period is not the clause's own."""
     period = (statement["period"]["start"], statement["period"]["end"])
+    elsewhere: dict[str, list[str]] = {}
     for guarantee in statement["guarantees"]:
         measured = guarantee["measured"]
         if measured and (measured["start"], measured["end"]) != period:
-            yield f"{guarantee['id']}: judged from {measured['start']} to {measured['end']} only"
+            elsewhere.setdefault(f"judged from {measured['start']} to {measured['end']} only", []).append(
+                guarantee["id"]
+            )
         if not guarantee["is_clause_period"]:
-            yield f"{guarantee['id']}: this is not a {guarantee['clause_period']}, the period that the clause is about"
+            span = f"judged over this span; the clause itself is about a {guarantee['clause_period']}"
+            elsewhere.setdefault(span, []).append(guarantee["id"])
+    return [f"{', '.join(ids)}: {text}" for text, ids in elsewhere.items()]
 
 
 def _guarantees(guarantees: Iterable[Plain]) -> Table:

@@ -14,7 +14,7 @@ from outrider.clock import SystemClock
 from outrider.commands import BAD_CONFIG, FAILED, PASS
 from outrider.commands.processes import log_to_stderr, run_on_loop, serving, stop_on_signals
 from outrider.config import AgentConfig, load_agent
-from outrider.core.units import Duration
+from outrider.core.units import SECOND, Duration
 from outrider.execution import Generators, Surroundings
 from outrider.redact import Redactor, printable
 from outrider.runner import LoopLag, Runner
@@ -22,6 +22,8 @@ from outrider.shipper import Shipper
 from outrider.spool import Outbox, SpoolError
 from outrider.strict_yaml import ConfigError
 from outrider.transport.aiohttp_wire import AiohttpTransport
+
+_GREETING: Duration = 2 * SECOND
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +62,11 @@ async def _serve(config: AgentConfig, outbox: Outbox, clock: SystemClock, *, wit
     threads = ThreadPoolExecutor(max_workers=max(16, 2 * len(config.checks)), thread_name_prefix="resolve")
     asyncio.get_running_loop().set_default_executor(threads)
     if outbox.set_aside is not None:
-        log.warning("the spool would not open and was set aside as %s; epoch %s begins", outbox.set_aside, outbox.epoch)
+        log.warning(
+            "the spool was damaged and set aside as %s; what could be read goes on in epoch %s",
+            outbox.set_aside,
+            outbox.epoch,
+        )
     shipper = Shipper(
         outbox,
         url=config.collector_url,
@@ -97,6 +103,7 @@ async def _serve(config: AgentConfig, outbox: Outbox, clock: SystemClock, *, wit
             # What is there now stays: the collector of garbage need not look at it again.
             gc.collect()
             gc.freeze()
+            await shipper.greet(_GREETING)
             background = [asyncio.create_task(lag.watch()), asyncio.create_task(shipper.run())]
             await runner.run()
             for task in background:
