@@ -29,6 +29,8 @@ from typing import NoReturn
 
 X12_270 = "X12_270_Request_005010X279A1"
 X12_271 = "X12_271_Response_005010X279A1"
+X12_276 = "X12_276_Request_005010X212"
+X12_277 = "X12_277_Response_005010X212"
 SUCCESS = "Success"
 REAL_TIME = "RealTime"
 VERSION = "2.2.0"
