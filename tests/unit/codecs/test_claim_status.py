@@ -131,7 +131,7 @@ MAYBE_DATES = st.one_of(st.just(""), DATES)
 GENDERS = st.sampled_from(["", "M", "F", "U"])
 AMOUNTS = st.one_of(st.just(""), st.decimals(0, 10**9, places=2).map(str))
 CLAIMS = st.builds(
-    lambda account, amount, days, own: Claim(account, amount, *days, own),
+    lambda account, amount, days, own: Claim(account, amount, days[0], days[1], own),
     st.one_of(st.just(""), WORDS),
     AMOUNTS,
     st.one_of(
