@@ -16,33 +16,17 @@ from typing import ClassVar
 
 from outrider.codecs.eligibility_loops import VERSION, walk
 from outrider.codecs.x12 import Segment, Separators, Transaction
-from outrider.codecs.x12_answer import LETTERS, SIGNS, at, code_of, observe
+from outrider.codecs.x12_answer import SIGNS, code_of, observe
 from outrider.codecs.x12_loops import refuse
+from outrider.codecs.x12_rejections import REASON_CODES, rejection_finding
 from outrider.core.outcome import Finding, Observation
 
 # Every code that has its list's shape, as sets: four times as fast as patterns, and read_response reads many codes.
-_REASON_CODES = frozenset(first + second for first in SIGNS for second in SIGNS)
-_SHORT_CODES = _REASON_CODES | frozenset(SIGNS)
+_SHORT_CODES = REASON_CODES | frozenset(SIGNS)
 
 _TELLING = frozenset(("BHT", "HL", "TRN", "AAA", "EB"))
 _PATIENT_LEVELS = ("2000C", "2000D")
 _LEVEL_NAMES = {"A": "information source", "B": "information receiver", "C": "subscriber", "D": "dependent"}
-_REASONS = {
-    "15": "the request lacks data",
-    "41": "not authorised",
-    "42": "cannot answer at the moment",
-    "43": "provider unknown or invalid",
-    "50": "provider may not ask this",
-    "51": "provider not on file",
-    "58": "birth date missing or invalid",
-    "71": "birth date does not match",
-    "72": "member id missing or invalid",
-    "73": "name missing or invalid",
-    "75": "subscriber not found",
-    "76": "subscriber found twice",
-    "79": "participant unknown or invalid",
-    "80": "no answer from the payer",
-}
 
 
 def read_response(raw: bytes, *, trace: str) -> Observation:
@@ -86,7 +70,9 @@ class _Reading:
             if name == "EB":
                 self._read_benefit(segment, separators)
             elif name == "AAA":
-                self._read_rejection(loop, segment)
+                finding = rejection_finding(loop, segment, _LEVEL_NAMES.get(loop[-1:], ""))
+                self.reasons.append(finding.code)
+                self.rejections.append(finding)
             elif name == "HL":
                 has_subscriber = has_subscriber or loop == "2000C"
                 self.is_ours = self.is_ours and not foreign_patient
@@ -111,15 +97,3 @@ class _Reading:
             if service_type not in _SHORT_CODES:
                 refuse("bad-code", "this is not a service type", segment, 3)
             self.service_types.append(service_type)
-
-    def _read_rejection(self, loop: str, segment: Segment) -> None:
-        if not loop:
-            refuse("misplaced", "a rejection stands outside every level", segment)
-        if segment.get(1) not in ("Y", "N"):
-            refuse("bad-code", "AAA01 is neither Y nor N", segment, 1)
-        code = code_of(_REASON_CODES, segment, 3)
-        follow_up = f", follow-up {code_of(LETTERS, segment, 4)}" if segment.get(4) else ""
-        reason = _REASONS.get(code, "see the guide's list")
-        self.reasons.append(code)
-        detail = f"{reason}, at the level of the {_LEVEL_NAMES[loop[-1]]}{follow_up} {at(segment)}"
-        self.rejections.append(Finding(code, f"aaa/{loop}", detail))
