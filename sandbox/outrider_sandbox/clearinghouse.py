@@ -1,4 +1,4 @@
-"""A clearinghouse: POST /core/realtime takes a 270 or 276 in a CORE MIME envelope, and answers with a 271 or 277.
+"""A clearinghouse: POST /core/realtime takes a 270, 276 or 278 in a CORE MIME envelope, and answers it.
 
 Rules
 -----
@@ -6,10 +6,11 @@ Rules
    `SenderIDIllegal`, `VersionMismatch`, `UnAuthorized`, ...) and HTTP 200; what is no multipart message at all,
    with HTTP 400.
 2. Then the interchange: X12 that does not hold together gets a TA1 or a 999, see `outrider_sandbox.acknowledge`.
-3. Then the inquiry, see `outrider_sandbox.members` for eligibility and `outrider_sandbox.claims` for claim status.
+3. Then the inquiry, see `outrider_sandbox.members` for eligibility, `outrider_sandbox.claims` for claim status,
+   `outrider_sandbox.reviews` for prior authorisation.
 4. An answer echoes PayloadID and TRN. Its own control numbers are never used twice.
 
-Sources: CAQH CORE connectivity rule vC2.2.0 (envelope, error codes), X12 005010X279A1, 005010X212.
+Sources: CAQH CORE connectivity rule vC2.2.0 (envelope, error codes), X12 005010X279A1, 005010X212, 005010X217.
 """
 
 from __future__ import annotations
@@ -22,22 +23,24 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from outrider.codecs import claim_status, core_mime, eligibility
+from outrider.codecs import claim_status, core_mime, eligibility, prior_authorization
 from outrider.codecs.claim_status import ClaimInquiry, ClaimStatus
 from outrider.codecs.core_mime import Envelope, EnvelopeError
 from outrider.codecs.eligibility import Inquiry, Rejection
+from outrider.codecs.prior_authorization import Decision, ReviewRequest
 from outrider.codecs.x12 import X12Error
 from outrider_sandbox.acknowledge import reject
 from outrider_sandbox.answers import Answer, Refusal
 from outrider_sandbox.claims import judge_claim
 from outrider_sandbox.line import Call, Line
 from outrider_sandbox.members import judge
+from outrider_sandbox.reviews import judge_review
 from outrider_sandbox.settings import Settings
 
 COMPONENT = "clearinghouse"
 ENVELOPE_ERROR = "CoreEnvelopeError"
 _MOST_CONTROL_NUMBERS = 999_999_999
-_ANSWERED = (core_mime.X12_270, core_mime.X12_276)
+_ANSWERED = (core_mime.X12_270, core_mime.X12_276, core_mime.X12_278_REQUEST)
 
 # The rule names an error after its field: what the reader found, and the ending of the name.
 _SUFFIXES: Mapping[str, str] = {"missing": "Required", "empty": "Required", "illegal": "Illegal", "twice": "Illegal"}
@@ -87,6 +90,9 @@ class Clearinghouse:
             if envelope.payload_type == core_mime.X12_276:
                 claim_inquiry = claim_status.read_request(payload)
                 return core_mime.X12_277, self._answer_claim_inquiry(claim_inquiry, call, control_number)
+            if envelope.payload_type == core_mime.X12_278_REQUEST:
+                request = prior_authorization.read_request(payload)
+                return core_mime.X12_278_RESPONSE, self._answer_review(request, call, control_number)
             inquiry = eligibility.read_inquiry(payload)
             return core_mime.X12_271, self._answer_inquiry(inquiry, call, control_number)
         except X12Error as error:  # it cannot be read, or holds what an answer could not repeat
@@ -121,6 +127,19 @@ class Clearinghouse:
             control_number=control_number,
             created=self._now(),
             statuses=(status,),
+            trace=self._wrong_trace(call, control_number),
+        )
+        return _cut(payload, call)
+
+    def _answer_review(self, request: ReviewRequest, call: Call, control_number: int) -> bytes:
+        verdict = judge_review(request)
+        if hcr := call.drawn.take("hcr"):
+            verdict = Decision(hcr.fault.text("code"))
+        payload = prior_authorization.write_response(
+            request,
+            control_number=control_number,
+            created=self._now(),
+            verdict=verdict,
             trace=self._wrong_trace(call, control_number),
         )
         return _cut(payload, call)

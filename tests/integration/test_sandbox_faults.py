@@ -254,6 +254,7 @@ def test_every_kind_can_be_put_up_with_its_required_parameters_alone() -> None:
         "delay": {"ms": 1},
         "aaa": {"code": "42", "loop": "2000A"},
         "stc": {"code": "E1", "loop": "2200B"},
+        "hcr": {"code": "A3"},
         "drip": {"bytes_per_s": 1},
     }
     for kind in KINDS:

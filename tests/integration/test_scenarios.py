@@ -79,7 +79,7 @@ def test_a_scenario_is_called_as_its_file_and_says_what_it_proves(name: str) -> 
     assert SHIPPED[name].read_text(encoding="utf-8").startswith("# ")
 
 
-X12_SCENARIOS = [name for name in SHIPPED if name.startswith(("eligibility", "claim-status"))]
+X12_SCENARIOS = [name for name in SHIPPED if name.startswith(("eligibility", "claim-status", "prior-"))]
 
 
 @pytest.mark.parametrize("name", X12_SCENARIOS)
@@ -129,6 +129,13 @@ async def test_a_known_claim_that_is_not_found_and_an_unknown_one_that_is_are_un
     assert (await run(sandbox, "claim-status")).outcome.outcome is OutcomeClass.BUSINESS_UNEXPECTED
     await sandbox.put_fault("stc", "clearinghouse", code="F1", loop="2200D")
     assert (await run(sandbox, "claim-status-not-found")).outcome.outcome is OutcomeClass.BUSINESS_UNEXPECTED
+
+
+@pytest.mark.parametrize("code", ["A3", "A4", "CT"])
+async def test_another_decision_than_expected_is_unexpected(sandbox: Sandbox, code: str) -> None:
+    await sandbox.put_fault("hcr", "clearinghouse", code=code)
+    outcome = (await run(sandbox, "prior-authorization")).outcome
+    assert (outcome.outcome, outcome.place) == (OutcomeClass.BUSINESS_UNEXPECTED, "expect/hcr")
 
 
 async def test_an_unknown_member_who_is_suddenly_covered_is_unexpected(sandbox: Sandbox, tmp_path: Path) -> None:

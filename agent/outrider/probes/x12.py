@@ -1,7 +1,8 @@
 """The `x12` probe: a request in a CORE envelope, and the answer to it. `transaction` says which (`TRANSACTIONS`).
 
 Facts: `status`, and those of the answer: `set`, `trn`; `eb`, `aaa`, `service_types` for eligibility; `stc`, `stc_code`
-for claim status. Trace, control number and PayloadID are drawn here, for each request anew, and matched on the answer.
+for claim status; `hcr`, `aaa` for prior authorisation. Trace, control number and PayloadID are drawn here, for each
+request anew, and matched on the answer.
 
 Sources: CAQH CORE connectivity rule vC2.2.0 (HTTP MIME multipart, real time); the guides of the transactions.
 """
@@ -22,13 +23,15 @@ from outrider.probes.http import USER_AGENT, status_findings
 from outrider.probes.x12_claim_status import ClaimStatusRequest
 from outrider.probes.x12_eligibility import EligibilityRequest
 from outrider.probes.x12_parties import Drawn
+from outrider.probes.x12_prior_authorization import PriorAuthorizationRequest
 from outrider.transport import HttpReply, HttpRequest
 
-Request: TypeAlias = EligibilityRequest | ClaimStatusRequest
+Request: TypeAlias = EligibilityRequest | ClaimStatusRequest | PriorAuthorizationRequest
 
 TRANSACTIONS: Mapping[str, type[Request]] = {
     "eligibility": EligibilityRequest,
     "claim_status": ClaimStatusRequest,
+    "prior_authorization": PriorAuthorizationRequest,
 }
 """Each transaction by the name that steps use: what a step says, how it is written, how its answer is read."""
 

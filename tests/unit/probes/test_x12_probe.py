@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from outrider.codecs import claim_status, core_mime, eligibility
+from outrider.codecs import claim_status, core_mime, eligibility, prior_authorization
 from outrider.config import load_scenario
 from outrider.probes import Prepared, Target
 from outrider.probes.table import PROBES
@@ -68,6 +68,18 @@ def test_claim_status_is_sent_as_a_276_about_the_claim() -> None:
     assert (inquiry.trace, inquiry.member.member_id) == (prepared.sent["trace"], "W998877665")
 
 
+def test_prior_authorization_is_sent_as_a_278_about_the_event() -> None:
+    event = {"service_type": "3", "diagnosis": "R519"}
+    prepared, envelope = prepare({**PARTIES, "transaction": "prior_authorization", "event": event, "dependent": CHILD})
+    assert envelope.payload_type == core_mime.X12_278_REQUEST
+    request = prior_authorization.read_request(envelope.payload)
+    assert request.event == prior_authorization.Event("HS", "3", "20260601", "R519")
+    assert (request.trace, request.dependent) == (
+        prepared.sent["trace"],
+        prior_authorization.Dependent("QUILLFEATHER", "BARNABY", "20090817", "M"),
+    )
+
+
 def test_a_submitter_of_its_own_asks_on_the_providers_behalf() -> None:
     _, envelope = prepare({**CLAIM_STATUS, "submitter": {"name": "SERVICE", "id": "S1"}})
     inquiry = claim_status.read_request(envelope.payload)
@@ -100,8 +112,8 @@ def test_an_answer_is_read_as_the_transaction_that_was_asked() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"transaction": "claims"}, "known: eligibility, claim_status - at `$.transaction`"),
-        ({"transaction": 276}, "known: eligibility, claim_status - at `$.transaction`"),
+        ({"transaction": "claims"}, "known: eligibility, claim_status, prior_authorization - at `$.transaction`"),
+        ({"transaction": 276}, "known: eligibility, claim_status, prior_authorization - at `$.transaction`"),
         ({"transaction": "eligibility"}, "unknown field `claim`"),
         ({"service_types": ["30"]}, "unknown field `service_types`"),
         ({"claim": {"amount": "1"}}, "missing required field `account` - at `$.claim`"),
@@ -128,4 +140,4 @@ def test_a_wrong_transaction_in_a_file_is_named_with_its_place(tmp_path: Path) -
     with pytest.raises(ConfigError) as caught:
         load_scenario(file)
     assert f"{file}:8:20: " in str(caught.value)
-    assert "known: eligibility, claim_status" in str(caught.value)
+    assert "known: eligibility, claim_status, prior_authorization" in str(caught.value)
