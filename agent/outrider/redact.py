@@ -10,7 +10,8 @@ different rules overlap, all of it is masked.
    digits long, are nobody's card (ISO/IEC 7812; times in microseconds look like that). In runs past 19 digits,
    a number after its own length (ISO 8583, field 2) counts. After a number, track data goes with it.
 3. A social security number, ddd-dd-dddd.
-4. X12 segments about a person: NM1 of a subscriber, dependent or patient from NM103 on, DMG, N3, N4, REF*SY.
+4. X12 segments about a person: NM1 of a subscriber, dependent or patient from NM103 on, DMG, N3, N4, and REF of a
+   social security number (SY), a patient's account (EJ) or the payer's number for a claim (1K).
    Separators are those of the ISA before it; without one `*`, `|` and `^` between elements and `~`, GS or the end
    of the line after them.
 5. The value of a field with a telling name (password, cvv, pin, track, authorization, ...) as a header, in JSON,
@@ -247,6 +248,7 @@ _ISA_SEPARATORS = (6, 17, 20, 31, 103)  # some of the places that hold one
 _USUAL_SEPARATORS = "*|^"
 _USUAL_ENDS = "~\x1d\r\n"
 _PERSONS = frozenset(("IL", "03", "QC", "74"))  # subscriber, dependent, patient, corrected subscriber
+_PERSONAL_REFERENCES = frozenset(("SY", "EJ", "1K"))  # social security, patient account and payer claim number
 _FIRST_PRIVATE = {"NM1": 3, "REF": 2}  # element; from the first one in the other segments
 
 
@@ -281,7 +283,7 @@ def _is_about_a_person(segment: str, qualifier: str) -> bool:
         case "NM1":
             return qualifier in _PERSONS
         case "REF":
-            return qualifier == "SY"
+            return qualifier in _PERSONAL_REFERENCES
     return True
 
 

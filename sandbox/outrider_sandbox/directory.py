@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from outrider_sandbox.claims import MEANINGS as CLAIM_MEANINGS
 from outrider_sandbox.faults import KINDS
 from outrider_sandbox.members import MEANINGS, PAYERS, SYNTHETIC, UNKNOWN_NPI
+from outrider_sandbox.reviews import MEANINGS as REVIEW_MEANINGS
 from outrider_sandbox.settings import Settings
 
 
@@ -13,9 +15,11 @@ def directory(settings: Settings) -> dict[str, object]:
         "partner": settings.partner,
         "synthetic": SYNTHETIC,
         "clearinghouse": {
-            "POST /core/realtime": "X12 005010X279A1 270 in a CORE vC2.2.0 MIME envelope",
+            "POST /core/realtime": "X12 270 (005010X279A1), 276 (005010X212) or 278 (005010X217), CORE MIME",
             "payers": dict(PAYERS),
             "members": dict(MEANINGS),
+            "claims": dict(CLAIM_MEANINGS),
+            "reviews_by_service_type": dict(REVIEW_MEANINGS),
             "unknown_npi": UNKNOWN_NPI,
         },
         "gateway": {

@@ -7,7 +7,8 @@ Rules
 2. Faults at the door (`unauthorized`, `throttle`, `maintenance`) refuse a request before anything is done with it.
 3. All other kinds hit the answer. What was asked for has been done by then: a payment is made although its answer
    is lost. `error` and `html` alone can say `committed: false`, and then refuse at the door too.
-4. `aaa`, `wrong_trn` and `wrong_payload_id` speak X12 and CORE, so only the clearinghouse can have them.
+4. `aaa` (on a 271), `stc` (on a 277), `hcr` (on a 278), `wrong_trn` and `wrong_payload_id` speak X12 and CORE, so
+   only the clearinghouse can have them.
 """
 
 from __future__ import annotations
@@ -91,11 +92,21 @@ _AAA = "04 15 35 41 42 43 44 45 46 47 48 49 50 51 52 56 57 58 60 61 62 63 71 72 
 AAA_CODES = tuple(_AAA.split())
 AAA_LOOPS = ("2000A", "2100A", "2100B", "2100C")
 
+# STC01-1 claim status categories (list 507) that tell no status or another one, and the loops of X12 005010X212.
+_STC = "A0 A1 A2 A3 A4 A6 A7 A8 D0 E0 E1 E2 E3 E4 F0 F1 F2 F4 P0 P1 P2 P3 P4 P5 R0"
+STC_CODES = tuple(_STC.split())
+STC_LOOPS = ("2200B", "2200C", "2200D")
+
+HCR_CODES = ("A1", "A2", "A3", "A4", "A6", "CT", "NA")
+"""HCR01, what a review decided (X12 005010X217)."""
+
 KINDS: Mapping[str, Kind] = {
     "unauthorized": Kind(),
     "throttle": Kind({"retry_after_s": Number(0, 86_400, default=1)}),
     "maintenance": Kind({"retry_after_s": Number(0, 86_400, default=300)}),
     "aaa": Kind({"code": Choice(AAA_CODES), "loop": Choice(AAA_LOOPS)}, _CLEARINGHOUSE),
+    "stc": Kind({"code": Choice(STC_CODES), "loop": Choice(STC_LOOPS)}, _CLEARINGHOUSE),
+    "hcr": Kind({"code": Choice(HCR_CODES)}, _CLEARINGHOUSE),
     "wrong_trn": Kind(components=_CLEARINGHOUSE),
     "wrong_payload_id": Kind(components=_CLEARINGHOUSE),
     "truncate": Kind(),

@@ -95,8 +95,8 @@ MEANINGS: Mapping[str, str] = {
     "OUT100000002": "active, service types 30 and 35 (EB 1)",
     "OUT100000003": "inactive (EB 6)",
     "OUT100000004": "active for dental care only: 35 is EB 1, 30 is EB I",
-    "OUT100000042": "the payer cannot answer now (AAA 42 in 2100A)",
-    "OUT100000080": "the payer gave no answer (AAA 80 in 2100A)",
+    "OUT100000042": "the payer cannot answer now (AAA 42 in 2100A; claim status E2)",
+    "OUT100000080": "the payer gave no answer (AAA 80 in 2100A; claim status E2)",
     "OUT and nine other digits": "not found (AAA 75 in 2100C)",
     "anything else": "invalid identifier (AAA 72 in 2100C)",
 }

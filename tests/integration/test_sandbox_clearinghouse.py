@@ -210,7 +210,7 @@ async def test_control_numbers_of_answers_are_never_used_twice(sandbox: Sandbox)
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"payload_type": "X12_276_Request_005010X212"}, "PayloadTypeIllegal"),
+        ({"payload_type": "X12_837_Request_005010X222A1"}, "PayloadTypeIllegal"),
         ({"edit": (b"RealTime", b"Batch")}, "ProcessingModeIllegal"),
         ({"edit": (b"RealTime", b"")}, "ProcessingModeRequired"),
         ({"edit": (b"CORERuleVersion", b"SenderID")}, "SenderIDIllegal"),
@@ -400,7 +400,7 @@ async def test_faults_of_the_line_hit_the_clearinghouse_too(sandbox: Sandbox) ->
     content_type, body = core_mime.write(replace(ENVELOPE, payload=write_inquiry(INQUIRY)), boundary="test-boundary-7")
     reply = await sandbox.ask("POST", "/core/realtime", data=body, headers={"Content-Type": content_type})
     assert (reply.http, reply.content_type) == (200, "text/html; charset=utf-8")
-    counted = (await sandbox.get("/counts")).json["components"]["clearinghouse"]["eligibility"]
+    counted = (await sandbox.get("/counts")).json["components"]["clearinghouse"]["realtime"]
     assert counted == {"received": 1, "answered": 1, "unanswered": 0, "http": {"200": 1}, "faults": {"html": 1}}
 
 

@@ -220,6 +220,8 @@ async def test_faults_are_removed_one_by_one_or_all_at_once(sandbox: Sandbox) ->
         ({"kind": "error", "component": "*", "committed": "no"}, "committed", "true nor false"),
         ({"kind": "aaa", "component": "*", "code": "42", "loop": "2000Z"}, "loop", "2100B"),
         ({"kind": "aaa", "component": "*", "code": 42, "loop": "2000A"}, "code", "42"),
+        ({"kind": "stc", "component": "*", "code": "E1", "loop": "2100A"}, "loop", "2200B"),
+        ({"kind": "stc", "component": "gateway", "code": "E1", "loop": "2200B"}, "component", "clearinghouse, *"),
         ({"kind": "drip", "component": "*", "bytes_per_s": 0}, "bytes_per_s", "from 1 to"),
         ({"kind": "hang", "component": "*", "share": 1.1}, "share", "from 0 to 1"),
         ({"kind": "hang", "component": "*", "share": "1"}, "share", "a number"),
@@ -251,6 +253,8 @@ def test_every_kind_can_be_put_up_with_its_required_parameters_alone() -> None:
     required: dict[str, dict[str, object]] = {
         "delay": {"ms": 1},
         "aaa": {"code": "42", "loop": "2000A"},
+        "stc": {"code": "E1", "loop": "2200B"},
+        "hcr": {"code": "A3"},
         "drip": {"bytes_per_s": 1},
     }
     for kind in KINDS:

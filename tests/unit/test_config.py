@@ -289,7 +289,7 @@ SECOND_CHECK = """\
         pytest.param(
             changed("scenario: ask", "scenario: aks"),
             "agent.yaml:13:15: there is no scenario 'aks'; known: ask, "
-            + ", ".join(path.stem for path in SHIPPED_SCENARIOS),
+            + ", ".join(sorted(path.stem for path in SHIPPED_SCENARIOS)),
             id="an unknown scenario",
         ),
         pytest.param(

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outrider import __version__
-from outrider.codecs import core_mime
+from outrider.codecs import claim_status, core_mime
 from outrider.codecs.core_mime import Envelope
 from outrider.codecs.eligibility import Benefit, Inquiry, Rejection, read_inquiry, write_response
 from outrider.codecs.outcome_table import OUTCOME_TABLE
@@ -308,7 +308,7 @@ def test_an_inquiry_goes_out_in_an_envelope_with_everything_that_was_drawn() -> 
     assert question.request.url == "https://gateway.test/api/core"
     assert (question.request.ca_file, question.request.verify_tls) == ("ca.pem", False)
     assert dict(question.request.headers)["X-Site"] == "east"
-    assert question.sent == {"trace": "TRACE0001", "payload_id": DRAWN["uuid"]}
+    assert question.sent == {"transaction": "eligibility", "trace": "TRACE0001", "payload_id": DRAWN["uuid"]}
     assert envelope.payload_type == "X12_270_Request_005010X279A1"
     assert (envelope.payload_id, envelope.timestamp) == (DRAWN["uuid"], DRAWN["now"])
     assert (envelope.sender_id, envelope.receiver_id) == ("OUTRIDER", "CLEARING")
@@ -411,6 +411,19 @@ def ta1(verdict: str, note: str = "006") -> bytes:
     return f"{head}TA1*000000042*260601*2200*{verdict}*{note}~{tail.replace('IEA*1', 'IEA*0')}".encode()
 
 
+def claim_seen(category: str) -> Observation:
+    claim = {"transaction": "claim_status", "claim": {"account": "ACCT-1"}}
+    question = inquiry(**claim)
+    sent = core_mime.read(dict(question.request.headers)["Content-Type"], question.request.body)
+    payload = claim_status.write_response(
+        claim_status.read_request(sent.payload),
+        control_number=77,
+        created=CREATED,
+        statuses=(claim_status.ClaimStatus(category, "20"),),
+    )
+    return X12.read(question, answer(payload, payload_type=core_mime.X12_277))
+
+
 def x12_seen(reply_: HttpReply) -> Observation:
     return X12.read(inquiry(), reply_)
 
@@ -474,6 +487,12 @@ def of_271(
 ) -> Example:
     place, _, code = where.partition("=")
     return Example(name, lambda: x12_seen(reply_()), outcome, place, code, _expected(expect))
+
+
+def of_277(name: str, category: str, outcome: OutcomeClass, where: str = "", **expect: str) -> Example:
+    """An answer to a claim status request, with this category."""
+    place, _, code = where.partition("=")
+    return Example(name, lambda: claim_seen(category), outcome, place, code, _expected(expect))
 
 
 def wire(code: str, place: str, outcome: OutcomeClass) -> Example:
@@ -588,6 +607,15 @@ EXAMPLES = [
            "aaa/2100C=72", aaa="75"),
     of_271("not covered", lambda: answer(response()), C.BUSINESS_UNEXPECTED, "expect/eb=unexpected", eb="6"),
     of_271("an unknown member is covered", answer, C.BUSINESS_UNEXPECTED, "expect/aaa=missing", aaa="75"),
+    # Claim status
+    of_277("a paid claim", "F1", C.OK, stc="F1"),
+    of_277("the claim's systems are down", "E1", C.SERVICE_DOWN, "stc/2200D=E1", stc="F1"),
+    of_277("an error that the list has not", "E9", C.SERVICE_DOWN, "stc/2200D=E9", stc="F1"),
+    of_277("the information holder does not answer", "E2", C.PARTNER_DOWN, "stc/2200D=E2", stc="F1"),
+    of_277("our question is in error", "E0", C.PROBE_FAULT, "stc/2200D=E0", stc="F1"),
+    of_277("a known claim is not found", "D0", C.BUSINESS_UNEXPECTED, "stc/2200D=D0", stc="F1"),
+    of_277("an unknown claim is not found", "D0", C.OK, stc="D0"),
+    of_277("a paid claim is pending", "P1", C.BUSINESS_UNEXPECTED, "expect/stc=unexpected", stc="F1"),
 ]  # fmt: skip
 
 

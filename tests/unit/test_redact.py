@@ -165,9 +165,9 @@ def test_a_social_security_number_is_masked_and_longer_numbers_are_not() -> None
 ISA = "ISA{0}00{0}          {0}00{0}          {0}ZZ{0}SENDER         {0}ZZ{0}RECEIVER       {0}260601{0}1200{0}"
 ISA += "{2}{0}00501{0}000000001{0}0{0}T{0}:{1}"
 PERSON = ["NM1*IL*1*DOE*JANE*Q***MI*W123456789", "N3*1 MAIN ST*APT 2", "N4*PLANO*TX*75024", "DMG*D8*19700101*F"]
-PERSON += ["REF*SY*123456789", "NM1*03*1*DOE*JIM", "NM1*QC*1*ROE", "NM1*IL*1**"]
+PERSON += ["REF*SY*123456789", "NM1*03*1*DOE*JIM", "NM1*QC*1*ROE", "NM1*IL*1**", "REF*EJ*ACCT1", "REF*1K*CLAIM1"]
 PERSON_MASKED = ["NM1*IL*1*#*#*#***#*#", "N3*#*#", "N4*#*#*#", "DMG*#*#*#", "REF*SY*#", "NM1*03*1*#*#", "NM1*QC*1*#"]
-PERSON_MASKED += ["NM1*IL*1**"]
+PERSON_MASKED += ["NM1*IL*1**", "REF*EJ*#", "REF*1K*#"]
 OTHERS = ["ST*271*0001*005010X279A1", "NM1*PR*2*ACME PAYER*****PI*12345", "REF*18*GROUP", "EB*1**30", "TRN*1*ABC*9"]
 
 

@@ -7,9 +7,10 @@ writes answers (`read_inquiry`, `write_response`). The parts stand in the eligib
 from __future__ import annotations
 
 from outrider.codecs.eligibility_answer import Benefit, Rejection, write_response
-from outrider.codecs.eligibility_inquiry import Dependent, Inquiry, Member, read_inquiry, write_inquiry
+from outrider.codecs.eligibility_inquiry import Inquiry, read_inquiry, write_inquiry
 from outrider.codecs.eligibility_loops import VERSION
 from outrider.codecs.eligibility_reading import read_response
+from outrider.codecs.x12_request import Dependent, Member
 
 __all__ = [
     "VERSION",

@@ -19,13 +19,10 @@ from datetime import UTC, datetime
 from outrider.codecs.eligibility_inquiry import Inquiry, payer_line, person_lines, provider_line
 from outrider.codecs.eligibility_loops import VERSION
 from outrider.codecs.x12 import Draft, Line, Repeated, X12Error, write
+from outrider.codecs.x12_rejections import check_rejection, rejection_line
 
 _LOOPS = ("2000A", "2100A", "2100B", "2100C", "2100D")
-_REASON = re.compile(r"[A-Z0-9]{2}")
 _CODE = re.compile(r"[A-Z0-9]{1,2}")
-_FOLLOW_UPS = frozenset("CNPRSWXY")
-_VALID_BUT_REJECTED = frozenset(("42", "79", "80"))
-"""Reject reasons that do not blame the request: AAA01 is Y with these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +34,9 @@ class Rejection:
     follow_up: str = "N"
 
     def __post_init__(self) -> None:
-        if not _REASON.fullmatch(self.code):
-            raise X12Error("bad-code", "a reject reason has two capitals or digits", "AAA03")
+        check_rejection(self.code, self.follow_up)
         if self.loop not in _LOOPS:
             raise X12Error("bad-loop", f"a rejection stands in one of {', '.join(_LOOPS)}", "AAA")
-        if self.follow_up not in _FOLLOW_UPS:
-            raise X12Error("bad-code", "a follow-up action is one letter of CNPRSWXY", "AAA04")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +121,17 @@ def _levels(inquiry: Inquiry, last: str, rejections: Sequence[Rejection], trace:
         lines.append(("HL", str(number), str(number - 1) if number > 1 else "", code, "0" if letter == last else "1"))
         if letter == last and letter in "CD":
             lines.append(("TRN", "2", trace, inquiry.trace_originator))
-        lines += [_rejection_line(rejection) for rejection in rejections if rejection.loop == "2000" + letter]
+        lines += [
+            rejection_line(rejection.code, rejection.follow_up)
+            for rejection in rejections
+            if rejection.loop == "2000" + letter
+        ]
         lines += name
-        lines += [_rejection_line(rejection) for rejection in rejections if rejection.loop == "2100" + letter]
+        lines += [
+            rejection_line(rejection.code, rejection.follow_up)
+            for rejection in rejections
+            if rejection.loop == "2100" + letter
+        ]
         if letter == last:
             break
     return lines
@@ -154,8 +156,3 @@ def _benefit_lines(inquiry: Inquiry, benefits: Sequence[Benefit]) -> list[Line]:
             )
         )
     return lines
-
-
-def _rejection_line(rejection: Rejection) -> Line:
-    valid = "Y" if rejection.code in _VALID_BUT_REJECTED else "N"
-    return ("AAA", valid, "", rejection.code, rejection.follow_up)

@@ -5,7 +5,6 @@ Rules
 1. One inquiry is one interchange with one transaction set about one patient, as real time asks.
 2. The trace stands in TRN02 of the patient's level and in BHT03; both come back on the answer.
 3. The patient is the member, or the dependent if there is one.
-4. Names, ids and birth dates are left out of every `repr`.
 
 Source: X12 005010X279A1 (270).
 """
@@ -13,48 +12,32 @@ Source: X12 005010X279A1 (270).
 from __future__ import annotations
 
 import re
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime
 
-from outrider.codecs.eligibility_loops import VERSION, refuse, walk
+from outrider.codecs.eligibility_loops import VERSION, walk
 from outrider.codecs.x12 import Draft, Interchange, Line, Repeated, Segment, Transaction, X12Error, read
 from outrider.codecs.x12 import write as write_x12
+from outrider.codecs.x12_loops import refuse
+from outrider.codecs.x12_request import (
+    DATE,
+    Dependent,
+    Member,
+    check_opening,
+    demographic_lines,
+    demographics,
+    moment,
+    only_transaction,
+    organisation_line,
+    person_line,
+)
 
-_DATE = re.compile(r"[0-9]{8}")
 _CODE = re.compile(r"[A-Z0-9]{1,2}")
 _WANTED = {
     "NM1 2100C": "IL", "NM1 2100D": "03", "TRN 2000C": "1", "TRN 2000D": "1",
     "DTP 2100C": "291", "DTP 2100D": "291", "DTP 2110C": "291", "DTP 2110D": "291",
 }  # fmt: skip
 """What the first element of a segment in its loop must be to count; others (DTP*102, an issue date) are passed over."""
-_GENDERS = ("", "M", "F", "U")
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A subscriber. Synthetic people only. `birth_date` is "YYYYMMDD"; "" stands for what is not known."""
-
-    last: str = field(repr=False)
-    first: str = field(repr=False)
-    member_id: str = field(repr=False)
-    birth_date: str = field(repr=False)
-    gender: str = field(default="", repr=False)
-
-    def __post_init__(self) -> None:
-        _check_person(self.birth_date, self.gender)
-
-
-@dataclass(frozen=True, slots=True)
-class Dependent:
-    """A patient insured through a member; has no id of its own."""
-
-    last: str = field(repr=False)
-    first: str = field(repr=False)
-    birth_date: str = field(repr=False)
-    gender: str = field(default="", repr=False)
-
-    def __post_init__(self) -> None:
-        _check_person(self.birth_date, self.gender)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +70,13 @@ class Inquiry:
     reference: str = ""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.control_number <= 999_999_999:
-            raise X12Error("control-number", "the control number is not between 1 and 999999999", "ISA13")
-        if not 1 <= len(self.trace) <= 50:
-            raise X12Error("no-trn", "a trace has 1 to 50 characters", "TRN02")
+        check_opening(self.control_number, self.trace, self.created, self.usage)
         if len(self.trace_originator) not in (0, 10):
             raise X12Error("bad-originator", "the trace's originator has 10 characters", "TRN03")
-        if self.created.tzinfo is None:
-            raise X12Error("bad-date", "the time of creation has no offset; give an aware time", "BHT04")
-        if self.service_date and not _DATE.fullmatch(self.service_date):
+        if self.service_date and not DATE.fullmatch(self.service_date):
             raise X12Error("bad-date", "the service date is not YYYYMMDD", "DTP03")
         if not self.service_types or not all(map(_CODE.fullmatch, self.service_types)):
             raise X12Error("no-eq", "there must be service types, codes of one or two characters", "EQ01")
-        if self.usage not in ("T", "P"):
-            raise X12Error("isa15", "the usage indicator is neither T nor P", "ISA15")
 
     @property
     def echo(self) -> str:
@@ -146,21 +122,17 @@ def write_inquiry(inquiry: Inquiry) -> bytes:
 
 def payer_line(inquiry: Inquiry) -> Line:
     """NM1 of loop 2100A."""
-    return ("NM1", "PR", "2", inquiry.payer_name, "", "", "", "", *_identified("PI", inquiry.payer_id))
+    return organisation_line("PR", inquiry.payer_name, "PI", inquiry.payer_id)
 
 
 def provider_line(inquiry: Inquiry) -> Line:
     """NM1 of loop 2100B."""
-    return ("NM1", "1P", "2", inquiry.provider_name, "", "", "", "", *_identified("XX", inquiry.provider_npi))
+    return organisation_line("1P", inquiry.provider_name, "XX", inquiry.provider_npi)
 
 
 def person_lines(entity: str, person: Member | Dependent) -> list[Line]:
     """NM1 of loop 2100C or 2100D, and DMG where there is something to say in it."""
-    member_id = person.member_id if isinstance(person, Member) else ""
-    lines: list[Line] = [("NM1", entity, "1", person.last, person.first, "", "", "", *_identified("MI", member_id))]
-    if person.birth_date or person.gender:
-        lines.append(("DMG", "D8" if person.birth_date else "", person.birth_date, person.gender))
-    return lines
+    return [person_line(entity, person), *demographic_lines(person)]
 
 
 def read_inquiry(raw: bytes) -> Inquiry:
@@ -171,7 +143,7 @@ def read_inquiry(raw: bytes) -> Inquiry:
     without is the payer's answer to give, not a defect of the message.
     """
     interchange = read(raw)
-    transaction = _only_inquiry(interchange)
+    transaction = only_transaction(interchange, "270", VERSION)
     parts = _Parts(transaction, interchange)
     member = parts.member()
     return Inquiry(
@@ -194,15 +166,6 @@ def read_inquiry(raw: bytes) -> Inquiry:
         dependent=parts.dependent(),
         reference=parts.reference if parts.reference != parts.trace.get(2) else "",
     )
-
-
-def _only_inquiry(interchange: Interchange) -> Transaction:
-    sets = interchange.transactions
-    if len(sets) != 1 or sets[0].set_id != "270":
-        raise X12Error("wrong-set", "the interchange is not one 270", "ST01")
-    if sets[0].version != VERSION:
-        raise X12Error("wrong-version", f"the 270 is not one of {VERSION}", "GS08")
-    return sets[0]
 
 
 class _Parts:
@@ -234,7 +197,7 @@ class _Parts:
         self.trace = trace
         self.payer = self.found["NM1 2100A"]
         self.provider = self.found["NM1 2100B"]
-        self.created = _moment(self.found.get("BHT "), end)
+        self.created = moment(self.found.get("BHT "), end)
         self.reference = self.found["BHT "].get(3)
         self.service_date = self._service_date()
 
@@ -251,47 +214,17 @@ class _Parts:
 
     def member(self) -> Member:
         name = self.found["NM1 2100C"]
-        birth_date, gender = _demographics(self.found.get("DMG 2100C"))
+        birth_date, gender = demographics(self.found.get("DMG 2100C"))
         return Member(name.get(3), name.get(4), name.get(9), birth_date, gender)
 
     def dependent(self) -> Dependent | None:
         if self.patient == "C":
             return None
         name = self.found["NM1 2100D"]
-        birth_date, gender = _demographics(self.found.get("DMG 2100D"))
+        birth_date, gender = demographics(self.found.get("DMG 2100D"))
         return Dependent(name.get(3), name.get(4), birth_date, gender)
 
     def _service_date(self) -> str:
         """DTP03 of the patient; the first day, if it is a range (RD8)."""
         date = self.found.get(f"DTP 2100{self.patient}") or self.found.get(f"DTP 2110{self.patient}")
         return date.get(3).partition("-")[0] if date else ""
-
-
-def _demographics(segment: Segment | None) -> tuple[str, str]:
-    """Birth date and gender from DMG."""
-    return (segment.get(2), segment.get(3)) if segment else ("", "")
-
-
-def _moment(segment: Segment | None, end: Segment) -> datetime:
-    """BHT04 and BHT05 (HHMM, or longer) as an aware time in UTC."""
-    if segment is None:
-        refuse("no-bht", "there is no BHT", end)
-    text = segment.get(4) + segment.get(5)[:6]
-    if len(text) not in (12, 14) or not text.isdecimal():
-        refuse("bad-date", "BHT04 and BHT05 are not a date and a time", segment, 4)
-    try:
-        return datetime.strptime(text.ljust(14, "0"), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
-    except ValueError:
-        refuse("bad-date", "BHT04 and BHT05 are not a date and a time", segment, 4)
-
-
-def _identified(qualifier: str, value: str) -> tuple[str, ...]:
-    """NM108 and NM109: both or neither."""
-    return (qualifier, value) if value else ()
-
-
-def _check_person(birth_date: str, gender: str) -> None:
-    if birth_date and not _DATE.fullmatch(birth_date):
-        raise X12Error("bad-date", "the birth date is not YYYYMMDD", "DMG02")
-    if gender not in _GENDERS:
-        raise X12Error("bad-code", "the gender is neither M, F nor U", "DMG03")

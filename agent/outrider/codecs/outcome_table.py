@@ -2,8 +2,8 @@
 
 Rows are tried from the top. A configuration's own rows are put before these (agent key `outcomes`).
 
-Sources: X12 005010X279A1 (AAA03 reject reasons by loop), X12C 005010X231A1 (999, TA1), CAQH CORE connectivity
-rule vC2.2.0 (envelope error codes), RFC 9110 (HTTP status).
+Sources: X12 005010X279A1 (AAA03 reject reasons by loop), X12 005010X212 (STC01, code list 507),
+X12C 005010X231A1 (999, TA1), CAQH CORE connectivity rule vC2.2.0 (envelope error codes), RFC 9110 (HTTP status).
 """
 
 from __future__ import annotations
@@ -48,6 +48,13 @@ OUTCOME_TABLE: OutcomeTable = (
     Rule("aaa/*", "43", C.PROBE_FAULT),
     Rule("aaa/*", "51", C.PROBE_FAULT),
     Rule("aaa/*", "*", C.BUSINESS_UNEXPECTED),
+    # STC: the clearinghouse's systems (E1) are the network, an information holder that is silent (E2) is the payer;
+    # an error in what was asked (E0, E3, E4) is ours. A claim that is not found is for whoever expected it.
+    Rule("stc/*", "E1", C.SERVICE_DOWN),
+    Rule("stc/*", "E2", C.PARTNER_DOWN),
+    Rule("stc/*", "E[034]", C.PROBE_FAULT),
+    Rule("stc/*", "E*", C.SERVICE_DOWN),
+    Rule("stc/*", "*", C.BUSINESS_UNEXPECTED),
     # X12 that does not hold together.
     Rule("x12/*", "*", C.MALFORMED),
     # The answer holds together but says something else than expected.

@@ -1,0 +1,127 @@
+"""What the reading of every real-time answer shares: acknowledgements, sets that nobody asked for, and the order.
+
+Rules
+-----
+1. A message that does not hold together gives one finding (`x12/...`) and no facts.
+2. Then, in this order: what the acknowledgements reject (TA1, 999), a set or version that was not asked for, an
+   answer to somebody else's question, and what the answer itself rejects, in the order of the answer.
+3. Nothing that identifies a person leaves: only codes of the standard's own shape are repeated, and the trace only
+   where it is ours (a foreign one is often an account number).
+
+Source: X12 005010X231A1 (999), X12.5 (TA1).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Set
+from string import ascii_uppercase, digits
+from typing import ClassVar, Protocol
+
+from outrider.codecs.x12 import KNOWN_SEGMENTS, Segment, Separators, Transaction, X12Error, read
+from outrider.codecs.x12_loops import refuse
+from outrider.core.outcome import Finding, Observation
+
+SIGNS = ascii_uppercase + digits
+LETTERS = frozenset(ascii_uppercase)
+_NOTES = frozenset(f"{note:03d}" for note in range(1000))
+_COUNT = re.compile(r"[0-9]{1,6}")
+_MISMATCH = Finding("mismatch", "echo/trn", "the answer does not carry the trace that was sent")
+
+
+class AnswerReading(Protocol):
+    """What is collected from the transaction sets that were asked for."""
+
+    SET_ID: ClassVar[str]
+    VERSION: ClassVar[str]
+    is_ours: bool
+    rejections: list[Finding]
+
+    def read_set(self, transaction: Transaction, separators: Separators) -> None:
+        """Take one set of the right kind and version. Raises X12Error where it does not hold together."""
+
+    def facts(self) -> dict[str, tuple[str, ...]]:
+        """What the answer says, beside "set"."""
+
+
+def observe(raw: bytes, reading: AnswerReading) -> Observation:
+    """Read a whole answer with `reading`. Never raises. Fact "set": each ST01; "TA1" for a TA1 alone."""
+    try:
+        return _observe(raw, reading)
+    except X12Error as error:
+        return Observation.failed(error.code, f"x12/{error.where}", str(error))
+
+
+def _observe(raw: bytes, reading: AnswerReading) -> Observation:
+    interchange = read(raw)
+    wanted, version = reading.SET_ID, reading.VERSION
+    refusals = [finding for segment in interchange.acknowledgements for finding in _ta1_findings(segment)]
+    unasked: list[Finding] = []
+    sets: list[str] = []
+    for transaction in interchange.transactions:
+        sets.append(transaction.set_id)
+        if transaction.set_id == "999":
+            refusals += _findings_of_999(transaction)
+        elif transaction.set_id != wanted:
+            unasked.append(_unasked("wrong-set", "x12/ST01", transaction, f"neither a {wanted} nor an acknowledgement"))
+        elif transaction.version != version:
+            unasked.append(_unasked("wrong-version", "x12/GS08", transaction, f"a {wanted}, but not one of {version}"))
+        else:
+            reading.read_set(transaction, interchange.separators)
+    if wanted not in sets and not refusals and not unasked:
+        unasked.append(Finding("wrong-set", "x12/ST01", f"an acknowledgement that accepts, but no {wanted}"))
+    strangers = [] if reading.is_ours else [_MISMATCH]
+    return Observation(
+        (*refusals, *unasked, *strangers, *reading.rejections),
+        {"set": tuple(sets) or ("TA1",), **reading.facts()},
+    )
+
+
+def code_of(codes: Set[str], segment: Segment, element: int) -> str:
+    """The element's text. Raises X12Error("bad-code") if it is none of `codes`."""
+    text = segment.get(element)
+    if text not in codes:
+        refuse("bad-code", "this is not a code of the standard's list", segment, element)
+    return text
+
+
+def at(segment: Segment) -> str:
+    """Where a segment stands, for a detail."""
+    return f"(segment {segment.number}, byte {segment.offset})"
+
+
+def _unasked(code: str, place: str, transaction: Transaction, what: str) -> Finding:
+    return Finding(code, place, f"{what} {at(transaction.segments[0])}")
+
+
+def _ta1_findings(segment: Segment) -> Iterator[Finding]:
+    if code_of(LETTERS, segment, 4) not in ("A", "E"):
+        note = code_of(_NOTES, segment, 5)
+        yield Finding(note, "ta1/TA105", f"our interchange was rejected {at(segment)}")
+
+
+def _findings_of_999(transaction: Transaction) -> Iterator[Finding]:
+    """A 999's verdicts, with the place of the first error. IK404, a copy of the bad value, is never repeated."""
+    first_error = ""
+    for segment in transaction.segments:
+        match segment.id:
+            case "IK3" if not first_error:
+                first_error = f"; first error in {_known(segment.get(1))} at {_number(segment.get(2))}"
+            case "IK4" if first_error and "element" not in first_error:
+                first_error += f", element {_number(segment.get(1))}, error {_number(segment.get(3))}"
+            case "IK5" | "AK9":
+                verdict = code_of(LETTERS, segment, 1)
+                if verdict not in ("A", "E"):
+                    what = "our transaction set" if segment.id == "IK5" else "our group"
+                    detail = f"{what} was rejected{first_error} {at(segment)}"
+                    yield Finding(verdict, f"999/{segment.id}01", detail)
+            case _:
+                pass
+
+
+def _known(segment_id: str) -> str:
+    return segment_id if segment_id in KNOWN_SEGMENTS else "a segment"
+
+
+def _number(text: str) -> str:
+    return text if _COUNT.fullmatch(text) else "?"

@@ -1,0 +1,146 @@
+"""Every scenario in the box, against a running sandbox, over real sockets: each is ok, and each notices trouble."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sandbox_support import Sandbox, running
+
+from outrider.clock import SystemClock
+from outrider.codecs.outcome_table import OUTCOME_TABLE
+from outrider.config import load_scenario
+from outrider.core.outcome import Outcome, OutcomeClass
+from outrider.core.timetable import Timetable
+from outrider.core.units import SECOND
+from outrider.execution import Check, Execution, Generators, Surroundings
+from outrider.probes import Target
+from outrider.resources import shipped
+from outrider.scenario import CleanupState
+from outrider.transport.aiohttp_wire import AiohttpTransport
+
+SHIPPED = {path.stem: path for path in sorted(shipped("scenarios").glob("*.yaml"))}
+
+PATH_OF_TARGET: dict[str, str] = {}
+"""Scenario -> where its target is in the sandbox, for those whose target is not the sandbox's own base address."""
+
+
+class CountedNumbers:
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+
+    def control_number(self) -> int:
+        return next(self._numbers)
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with running() as sandbox:
+        yield sandbox
+
+
+async def run(sandbox: Sandbox, name: str, path: Path | None = None) -> Execution:
+    """One run of a scenario, cleaned up."""
+    clock = SystemClock()
+    transport = AiohttpTransport(clock)
+
+    def no_secret(name: str) -> str:
+        raise ValueError(f"a scenario in the box needs the secret {name}, which the sandbox does not ask for")
+
+    check = Check(
+        name=name,
+        scenario=load_scenario(path or SHIPPED[name]),
+        target=Target("sandbox", sandbox.url + PATH_OF_TARGET.get(name, "")),
+        timetable=Timetable("test", name, 60 * SECOND),
+        timeout=10 * SECOND,
+    )
+    generate = Generators(clock, CountedNumbers(), no_secret)
+    execution = Execution(check, Surroundings("test", transport, clock, generate, OUTCOME_TABLE))
+    try:
+        await execution.measure()
+        await execution.clean_up(delays=(0,))
+    finally:
+        await transport.close()
+    return execution
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+async def test_every_scenario_in_the_box_is_ok_against_the_sandbox(sandbox: Sandbox, name: str) -> None:
+    execution = await run(sandbox, name)
+    assert execution.outcome == Outcome(OutcomeClass.OK)
+    assert execution.cleanup is not CleanupState.UNCONFIRMED
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_scenario_is_called_as_its_file_and_says_what_it_proves(name: str) -> None:
+    assert load_scenario(SHIPPED[name]).name == name
+    assert SHIPPED[name].read_text(encoding="utf-8").startswith("# ")
+
+
+X12_SCENARIOS = [name for name in SHIPPED if name.startswith(("eligibility", "claim-status", "prior-"))]
+
+
+@pytest.mark.parametrize("name", X12_SCENARIOS)
+@pytest.mark.parametrize(
+    ("kind", "code", "place"),
+    [
+        ("truncate", "truncated", "x12/"),
+        ("wrong_trn", "mismatch", "echo/trn"),
+        ("wrong_payload_id", "mismatch", "echo/payload_id"),
+    ],
+)
+async def test_an_answer_that_is_broken_or_somebody_elses_is_malformed_whatever_was_expected(
+    sandbox: Sandbox, name: str, kind: str, code: str, place: str
+) -> None:
+    await sandbox.put_fault(kind, "clearinghouse")
+    outcome = (await run(sandbox, name)).outcome
+    assert (outcome.outcome, outcome.code) == (OutcomeClass.MALFORMED, code)
+    assert outcome.place.startswith(place)
+
+
+@pytest.mark.parametrize(
+    ("code", "loop", "expected"),
+    [
+        ("E0", "2200B", OutcomeClass.PROBE_FAULT),
+        ("E1", "2200B", OutcomeClass.SERVICE_DOWN),
+        ("E1", "2200D", OutcomeClass.SERVICE_DOWN),
+        ("E2", "2200B", OutcomeClass.PARTNER_DOWN),
+        ("E3", "2200D", OutcomeClass.PROBE_FAULT),
+        ("E4", "2200C", OutcomeClass.PROBE_FAULT),
+        ("A4", "2200D", OutcomeClass.BUSINESS_UNEXPECTED),
+        ("P1", "2200D", OutcomeClass.BUSINESS_UNEXPECTED),
+    ],
+)
+@pytest.mark.parametrize("name", ["claim-status", "claim-status-not-found"])
+async def test_a_status_that_was_not_expected_is_classified_by_its_code(
+    sandbox: Sandbox, name: str, code: str, loop: str, expected: OutcomeClass
+) -> None:
+    await sandbox.put_fault("stc", "clearinghouse", code=code, loop=loop)
+    outcome = (await run(sandbox, name)).outcome
+    assert outcome.outcome is expected
+    assert outcome.place == ("expect/stc" if code == "P1" else f"stc/{loop}")
+    assert await sandbox.fault_hits() == {"one": 1}
+
+
+async def test_a_known_claim_that_is_not_found_and_an_unknown_one_that_is_are_unexpected(sandbox: Sandbox) -> None:
+    await sandbox.put_fault("stc", "clearinghouse", code="D0", loop="2200D")
+    assert (await run(sandbox, "claim-status")).outcome.outcome is OutcomeClass.BUSINESS_UNEXPECTED
+    await sandbox.put_fault("stc", "clearinghouse", code="F1", loop="2200D")
+    assert (await run(sandbox, "claim-status-not-found")).outcome.outcome is OutcomeClass.BUSINESS_UNEXPECTED
+
+
+@pytest.mark.parametrize("code", ["A3", "A4", "CT"])
+async def test_another_decision_than_expected_is_unexpected(sandbox: Sandbox, code: str) -> None:
+    await sandbox.put_fault("hcr", "clearinghouse", code=code)
+    outcome = (await run(sandbox, "prior-authorization")).outcome
+    assert (outcome.outcome, outcome.place) == (OutcomeClass.BUSINESS_UNEXPECTED, "expect/hcr")
+
+
+async def test_an_unknown_member_who_is_suddenly_covered_is_unexpected(sandbox: Sandbox, tmp_path: Path) -> None:
+    text = SHIPPED["eligibility-not-found"].read_text(encoding="utf-8")
+    known = tmp_path / "known.yaml"
+    known.write_text(text.replace("OUT199999999", "OUT100000001").replace("TESTNOBODY", "TESTONE"), encoding="utf-8")
+    outcome = (await run(sandbox, "known", known)).outcome
+    assert (outcome.outcome, outcome.place) == (OutcomeClass.BUSINESS_UNEXPECTED, "expect/aaa")

@@ -1,0 +1,65 @@
+"""What the tests of the X12 codecs share: messages taken apart, edited and counted anew; acknowledgements; pyx12."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+
+from pyx12.x12file import X12Reader
+
+from outrider.codecs import x12
+
+CREATED = datetime(2026, 6, 1, 22, 15, 30, tzinfo=UTC)
+
+
+def lines(raw: bytes) -> list[str]:
+    """The segments between ST and SE."""
+    return raw.decode().split("~")[3:-4]
+
+
+def edited(raw: bytes, *changes: tuple[str, str]) -> bytes:
+    """The message with segments changed, and SE01 counted anew. A change to "" takes the segment out."""
+    text = raw.decode()
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old + "~", new + "~" if new else "")
+    segments = text.split("~")
+    start = next(n for n, segment in enumerate(segments) if segment.startswith("ST*"))
+    end = next(n for n, segment in enumerate(segments) if segment.startswith("SE*"))
+    segments[end] = f"SE*{end - start + 1}*{segments[end].split('*')[2]}"
+    return "~".join(segments).encode()
+
+
+def acknowledged(*body: str) -> bytes:
+    """A 999 with this body."""
+    drafts = [x12.Draft("999", tuple(line.split("*") for line in body))]
+    return x12.write(
+        drafts,
+        sender="CLEARING",
+        receiver="OUTRIDER",
+        control_number=78,
+        created=CREATED,
+        functional_id="FA",
+        version="005010X231A1",
+    )
+
+
+def ta1(line: str) -> bytes:
+    return x12.write(
+        [],
+        sender="CLEARING",
+        receiver="OUTRIDER",
+        control_number=79,
+        created=CREATED,
+        acknowledgements=[line.split("*")],
+    )
+
+
+def oracle_errors(raw: bytes) -> list[object]:
+    reader = X12Reader(io.StringIO(raw.decode()))
+    errors: list[object] = []
+    for _segment in reader:
+        errors += reader.pop_errors()
+    reader.cleanup()
+    errors += reader.pop_errors()
+    return errors
