@@ -8,6 +8,7 @@ Rules
 3. A check's interval and the slice share a grid fine enough for the lateness limit (`core.timetable`).
 4. A scenario is found by its name in the folders of `scenario_dirs`, then among those shipped; a path loads too.
 5. Every secret that a scenario names is there when the agent starts.
+6. A scenario that breaks a rule of `outrider.hygiene` does not load.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from outrider.core.outcome import OutcomeClass, OutcomeTable, Rule
 from outrider.core.timetable import Timetable
 from outrider.core.units import Duration, format_duration
 from outrider.execution import Check, secrets_from
+from outrider.hygiene import problems, refuse_cards
 from outrider.probes import Target
 from outrider.probes.table import PROBES
 from outrider.resources import shipped
@@ -245,7 +247,7 @@ def _find_scenario(
 
 def load_scenario(path: Path) -> Scenario:
     """Read a scenario and check everything that can be checked offline. Raises ConfigError."""
-    loaded = load_file(path, Scenario, expand=False)
+    loaded = load_file(path, Scenario, expand=False, inspect=refuse_cards)
     scenario = loaded.value
     for place, message in scenario.problems():
         raise loaded.located.error(place, message)
@@ -258,6 +260,8 @@ def load_scenario(path: Path) -> Scenario:
             PROBES[kind].check(step.request)
         except ValueError as error:
             raise _request_error(loaded, (*place, "request"), error) from None
+    for place, message in problems(scenario):
+        raise loaded.located.error(place, message)
     return scenario
 
 

@@ -26,6 +26,7 @@ FLOORS = {
     "outrider.scenario": 2,
     "outrider.spool": 2,
     "outrider.transport": 2,
+    "outrider.hygiene": 3,
     "outrider.probes": 3,
     "outrider.execution": 4,
     "outrider.config": 5,
