@@ -28,7 +28,7 @@ from outrider.core.outcome import OutcomeClass, OutcomeTable, Rule
 from outrider.core.timetable import Timetable
 from outrider.core.units import Duration, format_duration
 from outrider.execution import Check, secrets_from
-from outrider.hygiene import problems, refuse_cards
+from outrider.hygiene import private_values, problems, refuse_cards
 from outrider.probes import Target
 from outrider.probes.table import PROBES
 from outrider.resources import shipped
@@ -116,7 +116,9 @@ class AgentFile(_File, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
-    """What an agent runs by."""
+    """What an agent runs by. `secret_values` are to be masked wherever text leaves the process: the scenarios' secrets
+    and what came into targets' headers from outside; `private_values`, what the scenarios say about people, in
+    details of results."""
 
     name: str
     region: str
@@ -132,6 +134,8 @@ class AgentConfig:
     checks: tuple[Check, ...]
     table: OutcomeTable
     secrets: Mapping[str, str] = field(repr=False)
+    secret_values: frozenset[str] = field(repr=False)
+    private_values: frozenset[str] = field(repr=False)
 
 
 def load_agent(path: Path, environ: Mapping[str, str] = os.environ) -> AgentConfig:
@@ -142,6 +146,7 @@ def load_agent(path: Path, environ: Mapping[str, str] = os.environ) -> AgentConf
         raise loaded.located.error(("number",), f"number: {file.number} is not between 0 and 999")
     checks = tuple(_checks(loaded, path.parent))
     names = {name for check in checks for name in secret_names(check.scenario)}
+    secrets = _secrets(loaded, names, environ)
     return AgentConfig(
         name=file.agent,
         region=file.region,
@@ -156,7 +161,9 @@ def load_agent(path: Path, environ: Mapping[str, str] = os.environ) -> AgentConf
         drain=file.drain,
         checks=checks,
         table=(*(Rule(rule.place, rule.code, rule.outcome) for rule in file.outcomes), *OUTCOME_TABLE),
-        secrets=_secrets(loaded, names, environ),
+        secrets=secrets,
+        secret_values=frozenset((*secrets.values(), *_from_outside_in_headers(loaded))),
+        private_values=frozenset(value for check in checks for value in private_values(check.scenario)),
     )
 
 
@@ -166,6 +173,14 @@ def _secrets(loaded: Loaded[AgentFile], names: Iterable[str], environ: Mapping[s
         return {name: look_up(name) for name in sorted(names)}
     except ValueError as error:
         raise loaded.located.error(("checks",), str(error), at_key=True) from None
+
+
+def _from_outside_in_headers(loaded: Loaded[AgentFile]) -> Iterable[str]:
+    """What `${env:NAME}` and `${file:PATH}` brought into the targets' headers: a key, as a rule."""
+    located = loaded.located
+    for place, written in located.written.items():
+        if place[0] == "targets" and place[2:3] == ("headers",):
+            yield from (value for value, reference in located.masks if reference in written)
 
 
 def _checks(loaded: Loaded[AgentFile], base: Path) -> Iterable[Check]:

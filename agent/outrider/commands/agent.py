@@ -68,7 +68,7 @@ async def _serve(config: AgentConfig, outbox: Outbox, clock: SystemClock, *, wit
     metrics = AgentMetrics(outbox, shipper, config.region)
     lag = LoopLag(clock)
     transport = AiohttpTransport(clock)
-    redactor = Redactor(config.secrets.values())
+    redactor = Redactor(config.secret_values | config.private_values)
     surroundings = Surroundings(
         region=config.region,
         transport=transport,
@@ -76,7 +76,7 @@ async def _serve(config: AgentConfig, outbox: Outbox, clock: SystemClock, *, wit
         generate=Generators(clock, outbox, config.secrets.__getitem__),
         table=config.table,
         lag=lag,
-        describe=lambda text: printable(redactor.text(text)),
+        describe=lambda text: printable(redactor.detail(text)),
     )
 
     def offset() -> tuple[Duration | None, Duration | None]:

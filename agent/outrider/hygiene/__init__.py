@@ -13,11 +13,14 @@ Rules
 4. What can only be seen when a request is made is checked then: a request that breaks rule 1 or 2 is the agent's own
    fault, and is not sent. A cleanup is held to rule 1 alone, without what was captured: giving back goes first.
 
+5. What scenarios say about people (`private_values`) is masked in every detail that leaves the process.
+
 Messages say where, and never the number: its first six and last four digits at most.
 """
 
 from __future__ import annotations
 
+from outrider.hygiene.private import private_values
 from outrider.hygiene.rules import as_written, problems, refuse_cards, refuse_request
 
-__all__ = ["as_written", "problems", "refuse_cards", "refuse_request"]
+__all__ = ["as_written", "private_values", "problems", "refuse_cards", "refuse_request"]
