@@ -23,14 +23,16 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from outrider.clock import Clock
 from outrider.codecs.outcome_table import OUTCOME_TABLE
 from outrider.core.outcome import OutcomeClass, OutcomeTable, Rule
 from outrider.core.timetable import Timetable
 from outrider.core.units import Duration, format_duration
 from outrider.execution import Check, secrets_from
-from outrider.hygiene import private_values, problems, refuse_cards
+from outrider.hygiene import asked_for, private_values, problems, refuse_cards
 from outrider.probes import Target
 from outrider.probes.table import PROBES
+from outrider.purse import Purse
 from outrider.resources import shipped
 from outrider.scenario import Scenario, references
 from outrider.spool import DEFAULT_QUOTA
@@ -89,6 +91,13 @@ class CheckSettings(_File, frozen=True, kw_only=True):
     enabled: bool = True
 
 
+class MoneySettings(_File, frozen=True, kw_only=True):
+    """What all checks together may ask for in a UTC day, in minor units by currency, and the file that stops them."""
+
+    daily_cap: dict[str, int] = {}
+    kill_switch: str | None = None
+
+
 class OutcomeRule(_File, frozen=True, kw_only=True):
     """A row that is put before the shipped outcome table."""
 
@@ -112,6 +121,7 @@ class AgentFile(_File, frozen=True, kw_only=True):
     targets: dict[str, TargetSettings]
     checks: list[CheckSettings]
     outcomes: list[OutcomeRule] = []
+    money: MoneySettings = MoneySettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +146,13 @@ class AgentConfig:
     secrets: Mapping[str, str] = field(repr=False)
     secret_values: frozenset[str] = field(repr=False)
     private_values: frozenset[str] = field(repr=False)
+    daily_cap: Mapping[str, int]
+    kill_switch: Path | None
+
+    def purse(self, clock: Clock) -> Purse:
+        """The agent's purse; its file is beside the spool."""
+        path = self.spool_path.with_name(f"{self.spool_path.name}.money")
+        return Purse(path, self.daily_cap, self.kill_switch, clock)
 
 
 def load_agent(path: Path, environ: Mapping[str, str] = os.environ) -> AgentConfig:
@@ -147,6 +164,7 @@ def load_agent(path: Path, environ: Mapping[str, str] = os.environ) -> AgentConf
     checks = tuple(_checks(loaded, path.parent))
     names = {name for check in checks for name in secret_names(check.scenario)}
     secrets = _secrets(loaded, names, environ)
+    _check_caps(loaded, checks)
     return AgentConfig(
         name=file.agent,
         region=file.region,
@@ -164,6 +182,8 @@ def load_agent(path: Path, environ: Mapping[str, str] = os.environ) -> AgentConf
         secrets=secrets,
         secret_values=frozenset((*secrets.values(), *_from_outside_in_headers(loaded))),
         private_values=frozenset(value for check in checks for value in private_values(check.scenario)),
+        daily_cap=file.money.daily_cap,
+        kill_switch=path.parent / file.money.kill_switch if file.money.kill_switch else None,
     )
 
 
@@ -173,6 +193,18 @@ def _secrets(loaded: Loaded[AgentFile], names: Iterable[str], environ: Mapping[s
         return {name: look_up(name) for name in sorted(names)}
     except ValueError as error:
         raise loaded.located.error(("checks",), str(error), at_key=True) from None
+
+
+def _check_caps(loaded: Loaded[AgentFile], checks: Iterable[Check]) -> None:
+    caps = loaded.value.money.daily_cap
+    for check in checks:
+        asked = asked_for(check.scenario)
+        if asked is not None and caps and asked[1] > caps.get(asked[0], -1):
+            raise loaded.located.error(
+                ("money", "daily_cap"),
+                f"one run of check {check.name!r} asks for {asked[1]} {asked[0]} (minor units); "
+                + (f"the cap is {caps[asked[0]]}" if asked[0] in caps else f"there is no cap for {asked[0]}"),
+            )
 
 
 def _from_outside_in_headers(loaded: Loaded[AgentFile]) -> Iterable[str]:

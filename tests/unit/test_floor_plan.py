@@ -28,6 +28,7 @@ FLOORS = {
     "outrider.transport": 2,
     "outrider.hygiene": 3,
     "outrider.probes": 3,
+    "outrider.purse": 4,
     "outrider.execution": 4,
     "outrider.config": 5,
     "outrider.runner": 6,

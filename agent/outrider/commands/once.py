@@ -20,6 +20,7 @@ from outrider.core.outcome import Fault, OutcomeClass
 from outrider.core.units import SECOND
 from outrider.core.wire import RunRecord
 from outrider.execution import Check, Execution, Generators, Surroundings
+from outrider.purse import Purse
 from outrider.redact import Redactor, printable
 from outrider.scenario import CleanupState
 from outrider.strict_yaml import ConfigError
@@ -50,7 +51,9 @@ def run(arguments: argparse.Namespace) -> int:
         generate = Generators(SystemClock(), _FreshNumbers(), config.secrets.__getitem__)
         show(checks, generate, config.secret_values, as_json=arguments.json)
         return PASS
-    records = run_on_loop(_run_all(config, checks))
+    purse = config.purse(SystemClock())
+    allowed = [check for check in checks if _may_run(purse, check)]
+    records = run_on_loop(_run_all(config, allowed))
     if arguments.json:
         for record in records:
             print(json.dumps(msgspec.to_builtins(record), sort_keys=True))
@@ -58,7 +61,14 @@ def run(arguments: argparse.Namespace) -> int:
         from outrider.terminal import show_records
 
         show_records(records)
-    return _exit_code(records)
+    return _exit_code(records) or (PASS if len(allowed) == len(checks) else INCONCLUSIVE)
+
+
+def _may_run(purse: Purse, check: Check) -> bool:
+    withheld = purse.withhold(check.scenario)
+    if withheld is not None:
+        print(f"check {check.name} does not run: {withheld.words}", file=sys.stderr)
+    return withheld is None
 
 
 def _chosen(config: AgentConfig, names: list[str]) -> list[Check]:

@@ -21,6 +21,6 @@ Messages say where, and never the number: its first six and last four digits at 
 from __future__ import annotations
 
 from outrider.hygiene.private import private_values
-from outrider.hygiene.rules import as_written, problems, refuse_cards, refuse_request
+from outrider.hygiene.rules import as_written, asked_for, problems, refuse_cards, refuse_request
 
-__all__ = ["as_written", "private_values", "problems", "refuse_cards", "refuse_request"]
+__all__ = ["as_written", "asked_for", "private_values", "problems", "refuse_cards", "refuse_request"]

@@ -104,6 +104,22 @@ def _is_undone(scenario: Scenario, step: Step) -> bool:
     return any(step.name in (cleanup.undoes, cleanup.unless) for cleanup in undoing)
 
 
+def asked_for(scenario: Scenario) -> tuple[str, int] | None:
+    """The currency, and the most that the measured steps of a run ask for together, in minor units; None where none
+    pays. What is only known at run time counts as the scenario's `max_amount`."""
+    paying = [step for step in scenario.steps if _pays(scenario, step)]
+    if not paying or scenario.money is None:
+        return None
+    return scenario.money.currency, sum(_most_of(scenario, step, scenario.money) for step in paying)
+
+
+def _most_of(scenario: Scenario, step: Step, limit: Money) -> int:
+    written = [amount for _, amount in money.amounts(as_written(scenario, step))]
+    if not written:
+        return limit.max_amount
+    return sum(limit.max_amount if OPAQUE in str(amount) else money.in_minor_units(amount, limit) for amount in written)
+
+
 def _over_the_limit(request: Mapping[str, Any], limit: Money, *, is_rendered: bool) -> Iterator[tuple[Place, str]]:
     for place, currency in money.currencies(request):
         if currency.upper() != limit.currency:

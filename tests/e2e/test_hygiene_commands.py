@@ -281,3 +281,64 @@ def test_each_mistake_alone_is_104_also_for_an_agent(tmp_path: Path, folder: Pat
         done = outrider("once", "--config", str(folder / "agent.yaml"), "card", environment=net.environment("r"))
     assert (done.returncode, done.stdout) == (104, "")
     assert f"card.yaml:{BAD[name][1]}:" in done.stderr
+
+
+# --- the purse
+
+PAYING = (
+    HEAD.replace("name: x", "name: pay")
+    + """\
+money: { max_amount: 100, currency: USD }
+steps:
+  - name: pay
+    request: { path: /json/pay, method: POST, json: { amount: 100 } }
+cleanup:
+  - { name: undo, undoes: pay, request: { path: /json/undo, method: POST } }
+"""
+)
+
+
+def test_payments_stop_at_the_cap_and_at_the_kill_switch_and_stay_stopped(tmp_path: Path, echo: EchoServer) -> None:
+    (tmp_path / "scenarios").mkdir()
+    (tmp_path / "scenarios" / "pay.yaml").write_text(PAYING)
+    config = tmp_path / "agent.yaml"
+    agent = AGENT[: AGENT.index("    headers")] + "money: { daily_cap: { USD: 300 }, kill_switch: stop }\nchecks:\n"
+    agent = agent.replace("${env:ECHO}", echo.url)
+    agent += "  - { name: pay, scenario: pay, target: echo, interval: 1s, timeout: 900ms }\n"
+    config.write_text(agent)
+    switch = tmp_path / "stop"
+    switch.touch()
+
+    def held_back(reason: str) -> float:
+        wanted = f'outrider_payments_withheld_total{{agent="canary-1",check="pay",reason="{reason}",region="r"}}'
+        said = text(f"http://127.0.0.1:{net.agent_ports['r']}/metrics")
+        return float(said.partition(wanted)[2].partition("\n")[0] or 0)
+
+    def start() -> None:
+        net.start("agent", "agent", "--config", str(config), region="r")
+
+    def asked(path: bytes) -> int:
+        return sum(request.startswith(b"POST " + path) for request in echo.received)
+
+    with network(tmp_path) as net:
+        environment = net.environment("r")
+        start()
+        until("the switch holds payments back", lambda: held_back("kill-switch") >= 2)
+        assert echo.connections == 0
+        assert net.ledger("r")["skipped"] >= 2
+        done = outrider("once", "--config", str(config), environment=environment)
+        assert (done.returncode, "check pay does not run: the kill switch" in done.stderr) == (2, True)
+        switch.unlink()
+        until("the cap is reached", lambda: held_back("daily-cap") >= 1)
+        assert net.stop("agent") == 0
+        assert asked(b"/json/pay") == 3
+        assert asked(b"/json/undo") == 3, "what was done is undone, whatever the cap"
+        start()
+        until("the cap holds after a restart", lambda: held_back("daily-cap") >= 1)
+        assert net.stop("agent") == 0
+        done = outrider("once", "--config", str(config), environment=environment)
+        assert (done.returncode, "300 USD of 300" in done.stderr) == (2, True)
+        log = net.log("agent")
+    assert asked(b"/json/pay") == 3
+    assert log.count("check pay does not run: the kill switch") == 1
+    assert log.count("check pay does not run: 300 USD of 300 (minor units)") == 2
