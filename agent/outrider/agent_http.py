@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from outrider.core.outcome import STANDINGS, OutcomeClass, Standing
 from outrider.core.units import SECOND
 from outrider.core.wire import Phases
+from outrider.purse import Withheld
 from outrider.runner import Ended
 from outrider.shipper import Shipper
 from outrider.spool import Outbox
@@ -84,6 +85,7 @@ class AgentMetrics:
             "probe_all_duration_seconds", "All runs' durations", _LABELS, buckets=_SECONDS, registry=self.registry
         )
         self._slots = counter("outrider_slots_missed", "Slots of the timetable without a run")
+        self._held_back = counter("outrider_payments_withheld", "Slots whose run would have paid, by reason", "reason")
         self._lateness = gauge("outrider_schedule_lateness_seconds", "How late the last run began")
         self._unconfirmed = counter("outrider_cleanup_unconfirmed", "Runs whose cleanup could not be confirmed")
 
@@ -104,6 +106,9 @@ class AgentMetrics:
         self._lateness.labels(**labels).set(ended.lateness / SECOND)
         if outcome is not OutcomeClass.OK:
             self._failures.labels(**labels, **{"class": outcome.value}).inc()
+
+    def withheld(self, check: str, why: Withheld) -> None:
+        self._held_back.labels(check=check, **self._where, reason=why.reason).inc()
 
     def missed(self, check: str, slots: int) -> None:
         self._slots.labels(check=check, **self._where).inc(slots)

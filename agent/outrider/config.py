@@ -8,6 +8,7 @@ Rules
 3. A check's interval and the slice share a grid fine enough for the lateness limit (`core.timetable`).
 4. A scenario is found by its name in the folders of `scenario_dirs`, then among those shipped; a path loads too.
 5. Every secret that a scenario names is there when the agent starts.
+6. A scenario that breaks a rule of `outrider.hygiene` does not load.
 """
 
 from __future__ import annotations
@@ -22,13 +23,16 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from outrider.clock import Clock
 from outrider.codecs.outcome_table import OUTCOME_TABLE
 from outrider.core.outcome import OutcomeClass, OutcomeTable, Rule
 from outrider.core.timetable import Timetable
 from outrider.core.units import Duration, format_duration
 from outrider.execution import Check, secrets_from
+from outrider.hygiene import asked_for, private_values, problems, refuse_cards
 from outrider.probes import Target
 from outrider.probes.table import PROBES
+from outrider.purse import Purse
 from outrider.resources import shipped
 from outrider.scenario import Scenario, references
 from outrider.spool import DEFAULT_QUOTA
@@ -87,6 +91,13 @@ class CheckSettings(_File, frozen=True, kw_only=True):
     enabled: bool = True
 
 
+class MoneySettings(_File, frozen=True, kw_only=True):
+    """What all checks together may ask for in a UTC day, in minor units by currency, and the file that stops them."""
+
+    daily_cap: dict[str, int] = {}
+    kill_switch: str | None = None
+
+
 class OutcomeRule(_File, frozen=True, kw_only=True):
     """A row that is put before the shipped outcome table."""
 
@@ -110,11 +121,14 @@ class AgentFile(_File, frozen=True, kw_only=True):
     targets: dict[str, TargetSettings]
     checks: list[CheckSettings]
     outcomes: list[OutcomeRule] = []
+    money: MoneySettings = MoneySettings()
 
 
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
-    """What an agent runs by."""
+    """What an agent runs by. `secret_values` are to be masked wherever text leaves the process: the scenarios' secrets
+    and what came into targets' headers from outside; `private_values`, what the scenarios say about people, in
+    details of results."""
 
     name: str
     region: str
@@ -130,6 +144,15 @@ class AgentConfig:
     checks: tuple[Check, ...]
     table: OutcomeTable
     secrets: Mapping[str, str] = field(repr=False)
+    secret_values: frozenset[str] = field(repr=False)
+    private_values: frozenset[str] = field(repr=False)
+    daily_cap: Mapping[str, int]
+    kill_switch: Path | None
+
+    def purse(self, clock: Clock) -> Purse:
+        """The agent's purse; its file is beside the spool."""
+        path = self.spool_path.with_name(f"{self.spool_path.name}.money")
+        return Purse(path, self.daily_cap, self.kill_switch, clock)
 
 
 def load_agent(path: Path, environ: Mapping[str, str] = os.environ) -> AgentConfig:
@@ -140,6 +163,8 @@ def load_agent(path: Path, environ: Mapping[str, str] = os.environ) -> AgentConf
         raise loaded.located.error(("number",), f"number: {file.number} is not between 0 and 999")
     checks = tuple(_checks(loaded, path.parent))
     names = {name for check in checks for name in secret_names(check.scenario)}
+    secrets = _secrets(loaded, names, environ)
+    _check_caps(loaded, checks)
     return AgentConfig(
         name=file.agent,
         region=file.region,
@@ -154,7 +179,11 @@ def load_agent(path: Path, environ: Mapping[str, str] = os.environ) -> AgentConf
         drain=file.drain,
         checks=checks,
         table=(*(Rule(rule.place, rule.code, rule.outcome) for rule in file.outcomes), *OUTCOME_TABLE),
-        secrets=_secrets(loaded, names, environ),
+        secrets=secrets,
+        secret_values=frozenset((*secrets.values(), *_from_outside_in_headers(loaded))),
+        private_values=frozenset(value for check in checks for value in private_values(check.scenario)),
+        daily_cap=file.money.daily_cap,
+        kill_switch=path.parent / file.money.kill_switch if file.money.kill_switch else None,
     )
 
 
@@ -164,6 +193,26 @@ def _secrets(loaded: Loaded[AgentFile], names: Iterable[str], environ: Mapping[s
         return {name: look_up(name) for name in sorted(names)}
     except ValueError as error:
         raise loaded.located.error(("checks",), str(error), at_key=True) from None
+
+
+def _check_caps(loaded: Loaded[AgentFile], checks: Iterable[Check]) -> None:
+    caps = loaded.value.money.daily_cap
+    for check in checks:
+        asked = asked_for(check.scenario)
+        if asked is not None and caps and asked[1] > caps.get(asked[0], -1):
+            raise loaded.located.error(
+                ("money", "daily_cap"),
+                f"one run of check {check.name!r} asks for {asked[1]} {asked[0]} (minor units); "
+                + (f"the cap is {caps[asked[0]]}" if asked[0] in caps else f"there is no cap for {asked[0]}"),
+            )
+
+
+def _from_outside_in_headers(loaded: Loaded[AgentFile]) -> Iterable[str]:
+    """What `${env:NAME}` and `${file:PATH}` brought into the targets' headers: a key, as a rule."""
+    located = loaded.located
+    for place, written in located.written.items():
+        if place[0] == "targets" and place[2:3] == ("headers",):
+            yield from (value for value, reference in located.masks if reference in written)
 
 
 def _checks(loaded: Loaded[AgentFile], base: Path) -> Iterable[Check]:
@@ -245,7 +294,7 @@ def _find_scenario(
 
 def load_scenario(path: Path) -> Scenario:
     """Read a scenario and check everything that can be checked offline. Raises ConfigError."""
-    loaded = load_file(path, Scenario, expand=False)
+    loaded = load_file(path, Scenario, expand=False, inspect=refuse_cards)
     scenario = loaded.value
     for place, message in scenario.problems():
         raise loaded.located.error(place, message)
@@ -258,6 +307,8 @@ def load_scenario(path: Path) -> Scenario:
             PROBES[kind].check(step.request)
         except ValueError as error:
             raise _request_error(loaded, (*place, "request"), error) from None
+    for place, message in problems(scenario):
+        raise loaded.located.error(place, message)
     return scenario
 
 

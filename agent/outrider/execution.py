@@ -17,6 +17,7 @@ from outrider.core.outcome import Finding, Observation, Outcome, OutcomeClass, O
 from outrider.core.timetable import Timetable
 from outrider.core.units import DAY, SECOND, Duration, Instant, to_datetime
 from outrider.core.wire import Phases, RunRecord, StepRecord
+from outrider.hygiene import refuse_request
 from outrider.probes import Prepared, Target
 from outrider.probes.table import PROBES
 from outrider.scenario import Call, CleanupState, Scenario, ScenarioRun
@@ -197,6 +198,7 @@ class Execution:
         try:
             prepared = self._prepared.get(call.step.name)
             if prepared is None:
+                refuse_request(call, self.check.scenario.money)
                 prepared = probe.prepare(call.request, self.check.target, self._around.generate)
                 self._prepared[call.step.name] = prepared
         except ValueError as error:

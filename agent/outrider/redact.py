@@ -3,7 +3,8 @@
 The rules. Each finds its spans in the text as it came, so that none hides a thing from another; where spans of
 different rules overlap, all of it is masked.
 
-1. A known secret, as it is, and as it looks in a URL, in JSON, in XML and in base64. Secrets of fewer than four
+1. A known secret, as it is, and as it looks in a URL, in JSON, in XML and in base64, also where its UTF-8 was read as
+   Latin-1 or the other way round. Secrets of fewer than four
    characters (a CVV, a PIN) only as whole tokens.
 2. A card number: 13 to 19 digits that pass the Luhn check, in one run or in groups with a blank or a dash between.
    First six and last four stay (PCI DSS 4.0.1, 3.4.1). Numbers that start with 0, or with 1 and are not 15
@@ -25,6 +26,7 @@ the rules are applied until the text stays as it is, four times at most; card nu
 from __future__ import annotations
 
 import base64
+import contextlib
 import html
 import json
 import re
@@ -41,6 +43,7 @@ MASK = "\u2588\u2588\u2588"
 _MASK_CHARACTER = MASK[0]
 _ANYWHERE_FROM = 4
 _BASE64_FROM = 6
+_CUT_FROM = 200
 _ROUNDS = 4
 _ROUNDS_WITH_DIGITS = 2
 
@@ -62,7 +65,8 @@ class Redactor:
     """Masks known secrets and whatever the rules above name. Holds the secrets; has no other state."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._secrets = _secret_patterns(secrets)
+        self._shapes = _all_shapes(secrets)
+        self._secrets = _secret_patterns(self._shapes)
 
     def text(self, text: str) -> str:
         """The text with everything masked that the rules name. Redacting it again changes nothing."""
@@ -72,6 +76,23 @@ class Redactor:
                 break
             text = redacted
         return text
+
+    def detail(self, text: str) -> str:
+        """The same for a text that was cut where it ends, if it is long: the beginning of a secret or of a card number
+        there is masked too."""
+        return self.text(text[: self._end_of_whole(text)] if len(text) >= _CUT_FROM else text)
+
+    def _end_of_whole(self, text: str) -> int:
+        """Where the text ends without a last part that is the beginning of a secret, or digits."""
+        end = len(text.rstrip("0123456789- "))
+        for shape in self._shapes:
+            start = max(len(text) - len(shape) + 1, 0)
+            while (start := text.find(shape[:_ANYWHERE_FROM], start)) >= 0:
+                if shape.startswith(text[start:]):
+                    end = min(end, start)
+                    break
+                start += 1
+        return end
 
     def bytes(self, content: bytes) -> bytes:
         """The same for UTF-8; bytes that are not UTF-8 stay as they are."""
@@ -107,11 +128,30 @@ def _merged(spans: list[Span]) -> list[Span]:
 # --- known secrets
 
 
-def _secret_patterns(secrets: Iterable[str]) -> list[re.Pattern[str]]:
+def _all_shapes(secrets: Iterable[str]) -> list[str]:
+    shapes = {
+        shape
+        for secret in secrets
+        for part in secret.split(_MASK_CHARACTER)
+        for reading in _misread(part)
+        for shape in _shapes(reading)
+    }
+    return sorted(shapes, key=len, reverse=True)
+
+
+def _misread(secret: str) -> set[str]:
+    """A secret, its UTF-8 read as Latin-1, as servers read headers, and its Latin-1 read as UTF-8, as we do."""
+    readings = {secret, secret.encode("utf-8", "surrogatepass").decode("latin-1")}
+    with contextlib.suppress(UnicodeEncodeError):
+        readings.add(secret.encode("latin-1").decode("utf-8", "surrogateescape"))
+        readings.add(secret.encode("latin-1").decode("utf-8", "replace"))
+    return readings
+
+
+def _secret_patterns(shapes: Iterable[str]) -> list[re.Pattern[str]]:
     """At most two patterns for all shapes of all secrets: what is masked anywhere, and what only as a whole token."""
-    shapes = {shape for secret in secrets for part in secret.split(_MASK_CHARACTER) for shape in _shapes(part)}
     anywhere, tokens = [], []
-    for shape in sorted(shapes, key=len, reverse=True):
+    for shape in shapes:
         if len(shape) >= _ANYWHERE_FROM:
             anywhere.append(re.escape(shape))
         else:

@@ -18,6 +18,8 @@ from outrider.core.timetable import Slot
 from outrider.core.units import MILLISECOND, SECOND, Duration, Instant
 from outrider.core.wire import RunRecord
 from outrider.execution import Check, Execution, Surroundings
+from outrider.hygiene import asked_for
+from outrider.purse import Purse, Withheld
 from outrider.scenario import CleanupState
 from outrider.spool import Outbox
 
@@ -80,6 +82,8 @@ class Runner:
         offset: Callable[[], tuple[Duration | None, Duration | None]],
         observe: Callable[[Ended], None] = lambda _: None,
         missed: Callable[[str, int], None] = lambda _check, _slots: None,
+        purse: Purse | None = None,
+        withheld: Callable[[str, Withheld], None] = lambda _check, _withheld: None,
     ) -> None:
         self.checks = tuple(checks)
         self._around = surroundings
@@ -87,6 +91,8 @@ class Runner:
         self._offset = offset
         self._observe = observe
         self._missed = missed
+        self._purse = purse
+        self._withheld = withheld
         self._stopping = asyncio.Event()
         self._afterwards: set[asyncio.Task[None]] = set()
 
@@ -117,6 +123,12 @@ class Runner:
             if check.timetable.is_too_late(slot, self._around.clock.now()):
                 self._skip(check, 1)
                 continue
+            if self._purse is not None and asked_for(check.scenario) is not None:
+                withheld = await asyncio.to_thread(self._purse.withhold, check.scenario)
+                if withheld is not None:
+                    self._skip(check, 1)
+                    self._withheld(check.name, withheld)
+                    continue
             self._outbox.count("scheduled")
             await self._run(check, slot)
 

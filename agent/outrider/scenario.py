@@ -18,6 +18,9 @@ Rules
 7. What an answer names is captured as soon as the answer is ours and holds together, even where it is not the one
    that was expected: it may say what has to be undone.
 8. A generator that cannot draw (ValueError) is the agent's fault, and ends the run like any other failed step.
+9. Each request comes with its `plain` form, for rules about what a scenario may send: what the agent draws and what a
+   secret holds is `OPAQUE` there. So is what was captured, in a path and in a cleanup: an id of the service's own must
+   never keep a payment from being given back.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -35,6 +38,9 @@ from outrider.core.outcome import OK, Expected, Observation, Outcome, OutcomeCla
 Scalar = str | int | float | bool | None
 Path = tuple[str | int, ...]
 Problem = tuple[Path, str]
+
+OPAQUE = "\ufffd"
+"""Stands for a value that is not the scenario's own."""
 
 GENERATORS = ("uuid", "control_number", "trace", "stan", "now", "today")
 _REFERENCE = re.compile(r"\$(?:\$|\{([^{}$]*)\}|)")
@@ -46,7 +52,8 @@ _SAYS_NOTHING = ("401", "403", "429", *_MAYBE_DONE)
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One exchange. `request` belongs to the probe; `expect`, `echo` and `capture` speak of its facts."""
+    """One exchange. `request` belongs to the probe; `expect`, `echo` and `capture` speak of its facts. `pays` is said
+    of a step that moves money without an amount in its request; one with an amount pays anyway."""
 
     name: str
     probe: str | None = None
@@ -54,6 +61,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     expect: dict[str, Scalar | list[Scalar]] = {}
     echo: dict[str, str] = {}
     capture: dict[str, str] = {}
+    pays: bool = False
 
 
 class Cleanup(Step, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -61,6 +69,15 @@ class Cleanup(Step, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     undoes: str
     unless: str | None = None
+
+
+class Money(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The most that one request may ask for: `max_amount` in minor units (cents) of an ISO 4217 currency. `unit` is
+    what the service takes amounts in: "major" where ten dollars are written 10 or 10.00."""
+
+    max_amount: int
+    currency: str
+    unit: Literal["minor", "major"] = "minor"
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -74,6 +91,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     cleanup: list[Cleanup] = []
     names: dict[str, str] = {}
     description: str = ""
+    money: Money | None = None
+    no_cleanup_because: str = ""
 
     def kind(self, step: Step) -> str:
         """The probe kind of a step."""
@@ -148,6 +167,14 @@ def render(value: Any, resolve: Callable[[str], str]) -> Any:
     return value
 
 
+def plain_names(names: Mapping[str, str]) -> dict[str, str]:
+    """A scenario's `names` as far as its file says them: what is drawn at run time is OPAQUE."""
+    plain: dict[str, str] = {}
+    for name, text in names.items():
+        plain[name] = render(text, lambda found: plain.get(found, OPAQUE))
+    return plain
+
+
 def _check_names(value: Any, path: Path, known: set[str]) -> Iterator[Problem]:
     if isinstance(value, Mapping):
         for key, each in value.items():
@@ -182,12 +209,14 @@ class CleanupState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One exchange to make: the step, its request with all names filled in, and whether it is measured."""
+    """One exchange to make: the step, its request with all names filled in, and whether it is measured; `plain` is the
+    request as rule 9 has it."""
 
     step: Step
     kind: str
     request: Mapping[str, Any] = field(repr=False)
     is_measured: bool
+    plain: Mapping[str, Any] = field(repr=False)
 
 
 class ScenarioRun:
@@ -201,6 +230,7 @@ class ScenarioRun:
         self._generate = generate
         self._table = table
         self._values: dict[str, str] = {}
+        self._plain = plain_names(scenario.names)
         self._calls: dict[str, Call] = {}
         self._outcomes: dict[str, Outcome] = {}
         self._may_have_happened: set[str] = set()
@@ -251,7 +281,7 @@ class ScenarioRun:
                 self._asks_first = self._lacks_a_name(cleanup)
                 if self._asks_first:
                     original = self._calls[cleanup.undoes]
-                    return Call(original.step, original.kind, original.request, is_measured=False)
+                    return Call(original.step, original.kind, original.request, is_measured=False, plain=original.plain)
                 try:
                     return self._call(cleanup, is_measured=False)
                 except ValueError:
@@ -271,8 +301,21 @@ class ScenarioRun:
     def _call(self, step: Step, *, is_measured: bool) -> Call:
         if step.name not in self._calls:
             request = render(step.request, self._resolve)
-            self._calls[step.name] = Call(step, self._scenario.kind(step), request, is_measured)
+            plain = self._plainly(step.request, is_measured=is_measured)
+            self._calls[step.name] = Call(step, self._scenario.kind(step), request, is_measured, plain)
         return self._calls[step.name]
+
+    def _plainly(self, request: Mapping[str, Any], *, is_measured: bool) -> Mapping[str, Any]:
+        """The request as rule 9 has it."""
+
+        def own(name: str) -> str:
+            return self._plain.get(name, OPAQUE)
+
+        def own_or_captured(name: str) -> str:
+            return own(name) if name in self._plain or is_generator(name) else self._values[name]
+
+        plain: dict[str, Any] = render(request, own_or_captured if is_measured else own)
+        return {**plain, "path": render(request["path"], own)} if "path" in request else plain
 
     def feed(self, observation: Observation) -> Outcome:
         """Take what was observed of the call that `next` gave last, and say what it means."""
@@ -290,6 +333,7 @@ class ScenarioRun:
                 OutcomeClass.MALFORMED, "missing", f"expect/{fact}", f"the answer has no {fact} to capture"
             )
         self._values.update(captured)
+        self._plain = {name: text for name, text in self._plain.items() if name not in captured}
         if call.is_measured:
             self._outcomes[call.step.name] = outcome
             if not (_was_never_sent(observation) or _was_refused(observation, _MAYBE_DONE)):

@@ -458,3 +458,34 @@ def test_a_text_that_just_fits_is_not_cut() -> None:
     assert printable("abcde", 5) == "abcde"
     assert printable("abcdef", 5) == "abcd…"
     assert printable("abc\n", 4) == "abc…"
+
+
+# --- texts that were cut, and bytes that were misread
+
+
+@pytest.mark.parametrize("secret", ["caf\u00e9-\u00fcber-key", "k\u00e9y\u00e9"])
+def test_a_secret_is_masked_where_its_bytes_were_misread(secret: str) -> None:
+    redactor = Redactor([secret])
+    assert redactor.text(f"<{secret.encode().decode('latin-1')}>") == f"<{MASK}>"
+    assert redactor.text(f"<{secret.encode('latin-1').decode('utf-8', 'replace')}>") == f"<{MASK}>"
+    assert redactor.bytes(b"<" + secret.encode("latin-1") + b">") == f"<{MASK}>".encode()
+
+
+@pytest.mark.parametrize("kept", range(4, 21))
+def test_the_beginning_of_a_secret_is_masked_where_a_detail_was_cut(kept: int) -> None:
+    secret = "abcab-abcabc-abcabcd!"
+    cut = ("x" * 300 + secret)[: 300 + kept]
+    shown = Redactor([secret]).detail(cut)
+    assert shown.startswith("x" * 300)
+    assert "abca" not in shown
+
+
+@pytest.mark.parametrize("kept", range(1, 17))
+@pytest.mark.parametrize("number", ["4242424242424242", "4242 4242 4242 4242", "4242-4242-4242-4242"])
+def test_the_beginning_of_a_card_number_is_masked_where_a_detail_was_cut(number: str, kept: int) -> None:
+    shown = Redactor().detail("x" * 300 + number[:kept])
+    assert shown == "x" * 300
+
+
+def test_a_short_detail_was_not_cut_and_keeps_its_digits() -> None:
+    assert Redactor(["abcabcd"]).detail("got 20260601, abca") == "got 20260601, abca"

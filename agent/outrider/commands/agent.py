@@ -16,8 +16,9 @@ from outrider.commands.processes import log_to_stderr, run_on_loop, serving, sto
 from outrider.config import AgentConfig, load_agent
 from outrider.core.units import SECOND, Duration
 from outrider.execution import Generators, Surroundings
+from outrider.purse import Withheld
 from outrider.redact import Redactor, printable
-from outrider.runner import LoopLag, Runner
+from outrider.runner import Ended, LoopLag, Runner
 from outrider.shipper import Shipper
 from outrider.spool import Outbox, SpoolError
 from outrider.strict_yaml import ConfigError
@@ -78,7 +79,7 @@ async def _serve(config: AgentConfig, outbox: Outbox, clock: SystemClock, *, wit
     metrics = AgentMetrics(outbox, shipper, config.region)
     lag = LoopLag(clock)
     transport = AiohttpTransport(clock)
-    redactor = Redactor(config.secrets.values())
+    redactor = Redactor(config.secret_values | config.private_values)
     surroundings = Surroundings(
         region=config.region,
         transport=transport,
@@ -86,14 +87,35 @@ async def _serve(config: AgentConfig, outbox: Outbox, clock: SystemClock, *, wit
         generate=Generators(clock, outbox, config.secrets.__getitem__),
         table=config.table,
         lag=lag,
-        describe=lambda text: printable(redactor.text(text)),
+        describe=lambda text: printable(redactor.detail(text)),
     )
 
     def offset() -> tuple[Duration | None, Duration | None]:
         found = shipper.offset
         return (None, None) if found is None else (found.offset, found.error)
 
-    runner = Runner(config.checks, surroundings, outbox, offset=offset, observe=metrics.observe, missed=metrics.missed)
+    told: dict[str, str] = {}
+
+    def withheld(check: str, why: Withheld) -> None:
+        metrics.withheld(check, why)
+        if told.get(check) != why.words:
+            log.warning("check %s does not run: %s", check, why.words)
+        told[check] = why.words
+
+    def observe(ended: Ended) -> None:
+        told.pop(ended.record.check, None)
+        metrics.observe(ended)
+
+    runner = Runner(
+        config.checks,
+        surroundings,
+        outbox,
+        offset=offset,
+        observe=observe,
+        missed=metrics.missed,
+        purse=config.purse(clock),
+        withheld=withheld,
+    )
     stop_on_signals(runner.stop, with_stdin=with_stdin)
     readiness = Readiness(lambda: "" if config.checks else f"no check is configured for region {config.region}")
     try:

@@ -13,12 +13,14 @@ import msgspec
 
 from outrider.clock import SystemClock
 from outrider.commands import BAD_CONFIG, FAILED, INCONCLUSIVE, PASS
+from outrider.commands.dry_run import show
 from outrider.commands.processes import run_on_loop
 from outrider.config import AgentConfig, load_agent
 from outrider.core.outcome import Fault, OutcomeClass
 from outrider.core.units import SECOND
 from outrider.core.wire import RunRecord
 from outrider.execution import Check, Execution, Generators, Surroundings
+from outrider.purse import Purse
 from outrider.redact import Redactor, printable
 from outrider.scenario import CleanupState
 from outrider.strict_yaml import ConfigError
@@ -35,6 +37,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checks", nargs="*", metavar="CHECK", help="names of checks; all of them without")
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the agent's YAML file")
     parser.add_argument("--json", action="store_true", help="records as JSON, one a line")
+    parser.add_argument("--dry-run", action="store_true", help="show the redacted bytes of each request; send nothing")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -44,7 +47,13 @@ def run(arguments: argparse.Namespace) -> int:
     except (ConfigError, ValueError) as error:
         print(error, file=sys.stderr)
         return BAD_CONFIG
-    records = run_on_loop(_run_all(config, checks))
+    if arguments.dry_run:
+        generate = Generators(SystemClock(), _FreshNumbers(), config.secrets.__getitem__)
+        show(checks, generate, config.secret_values, as_json=arguments.json)
+        return PASS
+    purse = config.purse(SystemClock())
+    allowed = [check for check in checks if _may_run(purse, check)]
+    records = run_on_loop(_run_all(config, allowed))
     if arguments.json:
         for record in records:
             print(json.dumps(msgspec.to_builtins(record), sort_keys=True))
@@ -52,7 +61,14 @@ def run(arguments: argparse.Namespace) -> int:
         from outrider.terminal import show_records
 
         show_records(records)
-    return _exit_code(records)
+    return _exit_code(records) or (PASS if len(allowed) == len(checks) else INCONCLUSIVE)
+
+
+def _may_run(purse: Purse, check: Check) -> bool:
+    withheld = purse.withhold(check.scenario)
+    if withheld is not None:
+        print(f"check {check.name} does not run: {withheld.words}", file=sys.stderr)
+    return withheld is None
 
 
 def _chosen(config: AgentConfig, names: list[str]) -> list[Check]:
@@ -79,14 +95,14 @@ class _FreshNumbers:
 async def _run_all(config: AgentConfig, checks: list[Check]) -> list[RunRecord]:
     clock = SystemClock()
     transport = AiohttpTransport(clock)
-    redactor = Redactor(config.secrets.values())
+    redactor = Redactor(config.secret_values | config.private_values)
     surroundings = Surroundings(
         region=config.region,
         transport=transport,
         clock=clock,
         generate=Generators(clock, _FreshNumbers(), config.secrets.__getitem__),
         table=config.table,
-        describe=lambda text: printable(redactor.text(text)),
+        describe=lambda text: printable(redactor.detail(text)),
     )
     turns = asyncio.Semaphore(AT_ONCE)
 

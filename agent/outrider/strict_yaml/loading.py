@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -26,7 +27,13 @@ class Loaded(Generic[Model]):
 
 
 def load_file(
-    path: Path, model: type[Model], *, names: Names | None = None, expand: bool = True, limits: Limits = DEFAULT
+    path: Path,
+    model: type[Model],
+    *,
+    names: Names | None = None,
+    expand: bool = True,
+    limits: Limits = DEFAULT,
+    inspect: Callable[[Located], None] | None = None,
 ) -> Loaded[Model]:
     """`load` from a file in UTF-8. Raises ConfigError, also where the file cannot be read."""
     try:
@@ -42,7 +49,7 @@ def load_file(
         before = content[: error.start].decode("utf-8", "replace")
         line, column = mark_of_offset(before, len(before))
         raise ConfigError(str(path), line, column, "the file is not UTF-8 text") from None
-    return load(text, model, file=str(path), names=names, expand=expand, limits=limits)
+    return load(text, model, file=str(path), names=names, expand=expand, limits=limits, inspect=inspect)
 
 
 def load(
@@ -54,12 +61,16 @@ def load(
     expand: bool = True,
     limits: Limits = DEFAULT,
     loader: Loader = LOADER,
+    inspect: Callable[[Located], None] | None = None,
 ) -> Loaded[Model]:
     """Read, expand (unless `expand` is False) and validate one document. Raises ConfigError and nothing else.
 
     `names` answers `${env:NAME}` and `${file:PATH}`; without it no name is known. `loader` is as in `read_value`.
+    `inspect` sees the document as it was read, before any other error could quote from it, and may raise ConfigError.
     """
     located = read_value(text, file=file, limits=limits, loader=loader)
+    if inspect is not None:
+        inspect(located)
     if expand:
         located = expand_references(located, {} if names is None else names)
     try:
