@@ -1,29 +1,34 @@
-"""A clearinghouse: POST /core/realtime takes a 270 in a CORE MIME envelope and answers with a 271 in one.
+"""A clearinghouse: takes a 270 and answers with a 271, in a CORE envelope over MIME at POST /core/realtime and over
+SOAP at POST /core/soap, and without an envelope at POST /x12.
 
 Rules
 -----
 1. Envelope first. A field that is missing or wrong is answered with the rule's ErrorCode (`PayloadTypeRequired`,
-   `SenderIDIllegal`, `VersionMismatch`, `UnAuthorized`, ...) and HTTP 200; what is no multipart message at all,
-   with HTTP 400.
+   `SenderIDIllegal`, `VersionMismatch`, `UnAuthorized`, ...) and HTTP 200; what is no envelope at all, as
+   `outrider_sandbox.wires` says. Without an envelope there is HTTP to say it: 415 for a content type that is not
+   application/edi-x12, 401 for credentials (HTTP Basic), 400 for what is no X12.
 2. Then the interchange: X12 that does not hold together gets a TA1 or a 999, see `outrider_sandbox.acknowledge`.
 3. Then the inquiry, see `outrider_sandbox.members`.
 4. An answer echoes PayloadID and TRN. Its own control numbers are never used twice.
 
-Sources: CAQH CORE connectivity rule vC2.2.0 (envelope, error codes), X12 005010X279A1.
+Sources: CAQH CORE connectivity rule vC2.2.0 (envelope, error codes), X12 005010X279A1, RFC 1767 (application/edi-x12),
+RFC 7617 (Basic).
 """
 
 from __future__ import annotations
 
 import hmac
 import uuid
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from aiohttp import web
 
-from outrider.codecs import core_mime, eligibility
-from outrider.codecs.core_mime import Envelope, EnvelopeError
+from outrider.codecs import eligibility
+from outrider.codecs.core_envelope import SUCCESS, VERSION, X12_270, X12_271, Envelope, EnvelopeError
 from outrider.codecs.eligibility import Inquiry, Rejection
 from outrider.codecs.x12 import X12Error
 from outrider_sandbox.acknowledge import reject
@@ -31,9 +36,11 @@ from outrider_sandbox.answers import Answer, Refusal
 from outrider_sandbox.line import Call, Line
 from outrider_sandbox.members import judge
 from outrider_sandbox.settings import Settings
+from outrider_sandbox.wires import MimeWire, SoapWire, Wire
 
 COMPONENT = "clearinghouse"
 ENVELOPE_ERROR = "CoreEnvelopeError"
+EDI_X12 = "application/edi-x12"
 _MOST_CONTROL_NUMBERS = 999_999_999
 
 # The rule names an error after its field: what the reader found, and the ending of the name.
@@ -60,28 +67,51 @@ class Clearinghouse:
         self._control = int(now().timestamp() * 10) % _MOST_CONTROL_NUMBERS
 
     def add_to(self, router: web.UrlDispatcher, line: Line) -> None:
-        router.add_post("/core/realtime", line.attach(COMPONENT, "eligibility", self._realtime))
+        for path, wire in (("/core/realtime", MimeWire()), ("/core/soap", SoapWire())):
+            router.add_post(path, line.attach(COMPONENT, "eligibility", partial(self._realtime, wire)))
+        router.add_post("/x12", line.attach(COMPONENT, "eligibility", self._plain))
 
-    def _realtime(self, call: Call) -> Answer:
+    def _realtime(self, wire: Wire, call: Call) -> Answer:
         control_number = self._next_control_number()
         try:
-            envelope = core_mime.read(call.request.headers.get("Content-Type", ""), call.body)
+            envelope = wire.read(call.request.headers.get("Content-Type", ""), call.body)
         except EnvelopeError as error:
-            return self._envelope_error(self._stranger(control_number), "", _refusal(error), control_number)
+            refusal = _refusal(error)
+            if refusal is None:
+                return wire.refuse(error)
+            return self._send(wire, self._envelope_error(self._stranger(control_number), "", refusal), control_number)
+        if broken := wire.break_down(call.drawn):
+            return broken
         try:
             self._check(envelope)
             payload_type, payload = self._answer_x12(envelope.payload, call, control_number)
+            answer = self._envelope(envelope.payload_id, envelope.sender_id, payload_type, payload)
+            if call.drawn.take("wrong_payload_id"):
+                answer = replace(answer, payload_id=self._stranger(control_number))
+            return self._send(wire, answer, control_number)
+        except EnvelopeError:  # an acknowledgement would repeat what this wire cannot carry
+            refused = _EnvelopeRefused("PayloadIllegal", "the payload holds characters that X12 does not have")
+        except _EnvelopeRefused as error:
+            refused = error
+        answer = self._envelope_error(envelope.payload_id, envelope.sender_id, refused)
+        return self._send(wire, answer, control_number)
+
+    def _plain(self, call: Call) -> Answer:
+        if call.request.content_type != EDI_X12:
+            raise Refusal(415, "unsupported_media_type", f"Content-Type is not {EDI_X12}")
+        if self._settings.core_username and not self._knows_basic(call.request.headers.get("Authorization", "")):
+            refusal = Refusal(401, "unauthorized", "the credentials (HTTP Basic) are not the ones agreed on").answer
+            return replace(refusal, headers={"WWW-Authenticate": 'Basic realm="outrider-sandbox"'})
+        try:
+            _, payload = self._answer_x12(call.body, call, self._next_control_number())
         except _EnvelopeRefused as refused:
-            return self._envelope_error(envelope.payload_id, envelope.sender_id, refused, control_number)
-        answer = self._envelope(envelope.payload_id, envelope.sender_id, payload_type, payload)
-        if call.drawn.take("wrong_payload_id"):
-            answer = replace(answer, payload_id=self._stranger(control_number))
-        return self._send(answer, control_number)
+            raise Refusal(400, "not_x12", refused.message) from None
+        return Answer(200, payload, EDI_X12)
 
     def _answer_x12(self, payload: bytes, call: Call, control_number: int) -> tuple[str, bytes]:
         try:
             inquiry = eligibility.read_inquiry(payload)
-            return core_mime.X12_271, self._answer_inquiry(inquiry, call, control_number)
+            return X12_271, self._answer_inquiry(inquiry, call, control_number)
         except X12Error as error:  # it cannot be read, or holds what an answer could not repeat
             refusal = reject(
                 payload, error, sender=self._settings.receiver_id, control_number=control_number, created=self._now()
@@ -109,12 +139,12 @@ class Clearinghouse:
         settings = self._settings
         if envelope.error_code:
             raise _EnvelopeRefused("ErrorCodeIllegal", "a request has no ErrorCode")
-        if envelope.core_rule_version != core_mime.VERSION:
+        if envelope.core_rule_version != VERSION:
             raise _EnvelopeRefused("VersionMismatch", "CORERuleVersion is not 2.2.0, the only one served here")
-        if settings.core_username and not self._knows(envelope):
+        if settings.core_username and not self._knows(envelope.username, envelope.password):
             raise _EnvelopeRefused("UnAuthorized", "UserName or Password is not the one that was agreed on")
-        if envelope.payload_type != core_mime.X12_270:
-            raise _EnvelopeRefused("PayloadTypeIllegal", f"PayloadType is not {core_mime.X12_270}")
+        if envelope.payload_type != X12_270:
+            raise _EnvelopeRefused("PayloadTypeIllegal", f"PayloadType is not {X12_270}")
         if settings.strict_receiver and envelope.receiver_id != settings.receiver_id:
             raise _EnvelopeRefused("ReceiverIDIllegal", f"ReceiverID is not {settings.receiver_id}")
         if not _is_uuid(envelope.payload_id):
@@ -122,16 +152,24 @@ class Clearinghouse:
         if not _is_time(envelope.timestamp):
             raise _EnvelopeRefused("TimeStampIllegal", "TimeStamp is not a UTC time such as 2026-06-01T22:00:00Z")
 
-    def _knows(self, envelope: Envelope) -> bool:
-        given = f"{envelope.username}\n{envelope.password}".encode()
+    def _knows(self, username: str, password: str) -> bool:
+        given = f"{username}\n{password}".encode()
         agreed = f"{self._settings.core_username}\n{self._settings.core_password}".encode()
         return hmac.compare_digest(given, agreed)
 
-    def _envelope_error(self, payload_id: str, client: str, refused: _EnvelopeRefused, control_number: int) -> Answer:
-        envelope = self._envelope(payload_id, client, ENVELOPE_ERROR, b"")
-        return self._send(replace(envelope, error_code=refused.code, error_message=refused.message), control_number)
+    def _knows_basic(self, header: str) -> bool:
+        scheme, _, given = header.partition(" ")
+        agreed = b64encode(f"{self._settings.core_username}:{self._settings.core_password}".encode())
+        is_right = hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), agreed)
+        return is_right and scheme.lower() == "basic"
 
-    def _envelope(self, payload_id: str, client: str, payload_type: str, payload: bytes) -> Envelope:
+    def _envelope_error(self, payload_id: str, client: str, refused: _EnvelopeRefused) -> Envelope:
+        envelope = self._envelope(payload_id, client, ENVELOPE_ERROR, b"", refused.code)
+        return replace(envelope, error_message=refused.message)
+
+    def _envelope(
+        self, payload_id: str, client: str, payload_type: str, payload: bytes, error_code: str = SUCCESS
+    ) -> Envelope:
         return Envelope(
             payload_type=payload_type,
             payload_id=payload_id,
@@ -139,12 +177,11 @@ class Clearinghouse:
             sender_id=self._settings.receiver_id,
             receiver_id=client,
             payload=payload,
-            error_code=core_mime.SUCCESS,
+            error_code=error_code,
         )
 
-    def _send(self, envelope: Envelope, control_number: int) -> Answer:
-        content_type, body = core_mime.write(envelope, boundary=f"outrider-{self._stranger(control_number)}")
-        return Answer(200, body, content_type)
+    def _send(self, wire: Wire, envelope: Envelope, control_number: int) -> Answer:
+        return wire.write(envelope, f"outrider-{self._stranger(control_number)}")
 
     def _stranger(self, control_number: int) -> str:
         """A UUID that nobody sent us: somebody else's PayloadID or trace."""
@@ -156,11 +193,11 @@ class Clearinghouse:
         return self._control
 
 
-def _refusal(error: EnvelopeError) -> _EnvelopeRefused:
-    """The rule's error code for an envelope that could not be read. Raises Refusal (400) when it is none at all."""
+def _refusal(error: EnvelopeError) -> _EnvelopeRefused | None:
+    """The rule's error code for an envelope that could not be read; None when it is none at all."""
     suffix = _SUFFIXES.get(error.code)
     if suffix is None or not error.field.isalpha():
-        raise Refusal(400, error.code, str(error), field=error.place)
+        return None
     return _EnvelopeRefused(error.field + suffix, error.message)
 
 

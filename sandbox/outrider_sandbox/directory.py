@@ -14,6 +14,8 @@ def directory(settings: Settings) -> dict[str, object]:
         "synthetic": SYNTHETIC,
         "clearinghouse": {
             "POST /core/realtime": "X12 005010X279A1 270 in a CORE vC2.2.0 MIME envelope",
+            "POST /core/soap": "the same in a CORE vC2.2.0 SOAP envelope",
+            "POST /x12": "the same without an envelope, as application/edi-x12",
             "payers": dict(PAYERS),
             "members": dict(MEANINGS),
             "unknown_npi": UNKNOWN_NPI,
