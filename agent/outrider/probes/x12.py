@@ -1,28 +1,26 @@
-"""The `x12` probe: a 270 eligibility inquiry in a CORE envelope, and the 271 that answers it.
+"""The `x12` probe: a 270 eligibility inquiry, in a CORE envelope or without one, and the 271 that answers it.
 
 Facts: `status`, and those of the 271: `set`, `eb`, `aaa`, `service_types`, `trn`. Trace, control number and PayloadID
 are drawn here, for each request anew, and matched on the answer.
 
-Sources: X12 005010X279A1; CAQH CORE connectivity rule vC2.2.0 (HTTP MIME multipart, real time).
+Sources: X12 005010X279A1; `outrider.probes.x12_envelopes` for what stands around it.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
 
-from outrider.codecs import core_mime, eligibility
-from outrider.core.outcome import Finding, Observation
+from outrider.codecs import eligibility
+from outrider.codecs.core_envelope import X12_270, Envelope
+from outrider.core.outcome import Observation
 from outrider.probes import Generate, Prepared, Target, join
-from outrider.probes.http import USER_AGENT, status_findings
+from outrider.probes.http import USER_AGENT
+from outrider.probes.x12_envelopes import ENVELOPES
 from outrider.transport import HttpReply, HttpRequest
-
-_ERROR_CODE = re.compile(r"[A-Za-z]{1,64}")
-"""What an ErrorCode looks like. Anything else is not repeated: it could be what must not be logged."""
 
 
 class Party(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,9 +41,13 @@ class Member(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a step says of its inquiry. `usage` is ISA15: T for test, P for production."""
+    """What a step says of its inquiry. `usage` is ISA15: T for test, P for production.
+
+    `username` and `password` go into the envelope; without one they stand in the target's headers.
+    """
 
     path: str
+    envelope: Literal["core-mime", "core-soap", "none"] = "core-mime"
     sender: str
     receiver: str
     payer: Party
@@ -62,7 +64,13 @@ class X12Probe:
     """See `outrider.probes.Probe`."""
 
     def check(self, request: Mapping[str, Any]) -> None:
-        msgspec.convert(request, Request)
+        read = msgspec.convert(request, Request)
+        if read.envelope == "none" and (read.username or read.password):
+            raise ValueError(
+                "without an envelope there is no place for username and password; use the target's headers"
+            )
+        if read.envelope == "core-soap" and read.password and not read.username:
+            raise ValueError("a password needs a username; a UsernameToken has none without it")
 
     def prepare(self, request: Mapping[str, Any], target: Target, generate: Generate) -> Prepared:
         wanted = msgspec.convert(request, Request)
@@ -88,9 +96,9 @@ class X12Probe:
             created=datetime.fromisoformat(now),
             usage=wanted.usage,
         )
-        content_type, body = core_mime.write(
-            core_mime.Envelope(
-                payload_type=core_mime.X12_270,
+        content_type, body = ENVELOPES[wanted.envelope].wrap(
+            Envelope(
+                payload_type=X12_270,
                 payload_id=payload_id,
                 timestamp=now,
                 sender_id=wanted.sender,
@@ -98,28 +106,17 @@ class X12Probe:
                 payload=eligibility.write_inquiry(inquiry),
                 username=wanted.username,
                 password=wanted.password,
-            ),
-            boundary=f"outrider-{payload_id}",
+            )
         )
         headers = {"User-Agent": USER_AGENT, "Content-Type": content_type, **dict(target.headers)}
         url = join(target, wanted.path)
         http = HttpRequest("POST", url, tuple(headers.items()), body, target.ca_file, target.verify_tls)
-        return Prepared(http, {"trace": trace, "payload_id": payload_id})
+        return Prepared(http, {"envelope": wanted.envelope, "trace": trace, "payload_id": payload_id})
 
     def read(self, prepared: Prepared, reply: HttpReply) -> Observation:
         status = {"status": (str(reply.status),)}
-        if findings := tuple(status_findings(reply)):
-            return Observation(findings, status)
-        try:
-            envelope = core_mime.read(reply.header("Content-Type"), reply.body)
-        except core_mime.EnvelopeError as error:
-            return Observation((Finding(error.code, error.place, str(error)),), status)
-        if envelope.is_error:
-            code = envelope.error_code if _ERROR_CODE.fullmatch(envelope.error_code) else "unreadable"
-            finding = Finding(code, "envelope/errorcode", "the envelope reports an error")
-            return Observation((finding,), status)
-        if envelope.payload_id != prepared.sent["payload_id"]:
-            finding = Finding("mismatch", "echo/payload_id", "the answer carries somebody else's PayloadID")
-            return Observation((finding,), status)
-        answer = eligibility.read_response(envelope.payload, trace=prepared.sent["trace"])
+        opened = ENVELOPES[prepared.sent["envelope"]].open(reply, prepared.sent["payload_id"])
+        if not isinstance(opened, bytes):
+            return Observation(opened, status)
+        answer = eligibility.read_response(opened, trace=prepared.sent["trace"])
         return Observation(answer.findings, {**status, **answer.facts})
