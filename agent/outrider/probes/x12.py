@@ -64,6 +64,9 @@ class X12Probe:
     """See `outrider.probes.Probe`."""
 
     def check(self, request: Mapping[str, Any]) -> None:
+        envelope = request.get("envelope")
+        if isinstance(envelope, str) and envelope not in ENVELOPES:
+            raise ValueError(f"{envelope!r} is not one of {', '.join(ENVELOPES)} - at `$.envelope`")
         read = msgspec.convert(request, Request)
         if read.envelope == "none" and (read.username or read.password):
             raise ValueError(
