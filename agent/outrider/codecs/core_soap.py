@@ -143,9 +143,10 @@ def read(content_type: str, body: bytes, *, element: str = "", max_bytes: int = 
         raise EnvelopeError("not-core", "Body", f"does not hold {element or 'a CORE real-time envelope'}")
     is_request = content.tag.endswith(REQUEST)
     fields = {**_credentials(headers, is_request=is_request), **_children(content)}
-    if not is_request and "ErrorCode" not in fields:
-        raise EnvelopeError("missing", "ErrorCode", "is missing; CORE requires it in an answer")
     error_code = fields.get("ErrorCode", "")
+    if not is_request and not error_code:
+        code = "empty" if "ErrorCode" in fields else "missing"
+        raise EnvelopeError(code, "ErrorCode", f"is {code}; CORE requires it in an answer")
     check_presence(fields, is_error=error_code not in ("", SUCCESS))
     payload = fields.pop(PAYLOAD, "").encode()
     return Envelope(**{TEXT_FIELDS[name]: text for name, text in fields.items()}, payload=payload)

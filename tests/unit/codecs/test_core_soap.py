@@ -247,6 +247,7 @@ def test_a_content_type_that_is_not_soap_in_utf_8_is_refused(content_type: str) 
         (FOREIGN.replace(b"<Payload>", b"<Payload><x/>"), "illegal", "payload"),
         (FOREIGN.replace(b"<Payload>", b"<Payload>x</Payload><Payload>"), "twice", "payload"),
         (FOREIGN.replace(b"<ErrorCode>Success</ErrorCode>", b""), "missing", "errorcode"),
+        (FOREIGN.replace(b">Success<", b"> <"), "empty", "errorcode"),
         (FOREIGN.replace(b">RealTime<", b">Batch<"), "illegal", "processingmode"),
         (FOREIGN.replace(b"22:15:31Z", b"22:15"), "illegal", "timestamp"),
         (FOREIGN.replace(b">CLEARING<", b">" + b"x" * 1025 + b"<"), "illegal", "senderid"),
@@ -368,7 +369,8 @@ def test_a_bomb_is_refused_in_little_memory(body: bytes) -> None:
 @given(st.text(max_size=80), st.binary(max_size=200))
 def test_reading_anything_raises_nothing_but_the_typed_error(content_type: str, body: bytes) -> None:
     refusal(content_type, body)
-    refusal(SOAP, body)
+    refusal(f"{SOAP}; {content_type}", body)
+    refusal(f"{SOAP}; charset{content_type}", body)
     refusal(SOAP, b"<env:Envelope xmlns:env='http://www.w3.org/2003/05/soap-envelope'>" + body)
 
 
