@@ -15,8 +15,8 @@ RUN /opt/outrider/bin/pip install --no-cache-dir --no-deps --no-build-isolation 
 
 FROM ${BASE}
 # Nothing but /var/lib/outrider is ever written: run it with a read-only root file system.
-RUN groupadd --system --gid 10001 outrider \
- && useradd --system --uid 10001 --gid outrider --no-create-home --home-dir /nonexistent outrider \
+RUN groupadd --gid 10001 outrider \
+ && useradd --uid 10001 --gid outrider --no-create-home --home-dir /nonexistent outrider \
  && install -d -o outrider -g outrider /var/lib/outrider
 COPY --from=build /opt/outrider /opt/outrider
 ENV PATH=/opt/outrider/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1

@@ -1,7 +1,6 @@
 """What the agent says of itself over HTTP: /metrics, /-/healthy, /-/ready.
 
-Metric names are those of `interfaces.md`; where the blackbox exporter has a metric of the same meaning, its name is
-used.
+Where the blackbox exporter has a metric of the same meaning, its name is used.
 """
 
 from __future__ import annotations
@@ -91,6 +90,10 @@ class AgentMetrics:
     def observe(self, ended: Ended) -> None:
         record = ended.record
         labels = {"check": record.check, **self._where}
+        if record.cleanup == "unconfirmed":
+            self._unconfirmed.labels(**labels).inc()
+        if record.purpose != "probe":
+            return
         outcome = OutcomeClass(record.outcome)
         self._success.labels(**labels).set(STANDINGS[outcome] is Standing.GOOD)
         self._duration.labels(**labels).set(record.latency / SECOND)
@@ -101,8 +104,6 @@ class AgentMetrics:
         self._lateness.labels(**labels).set(ended.lateness / SECOND)
         if outcome is not OutcomeClass.OK:
             self._failures.labels(**labels, **{"class": outcome.value}).inc()
-        if record.cleanup == "unconfirmed":
-            self._unconfirmed.labels(**labels).inc()
 
     def missed(self, check: str, slots: int) -> None:
         self._slots.labels(check=check, **self._where).inc(slots)

@@ -25,7 +25,7 @@ from outrider.core.units import SECOND, Duration, Instant, format_instant
 from outrider.resources import shipped
 
 REGIONS = ("us-east", "us-west", "eu-central")
-SHORTEST: Duration = 30 * SECOND
+SHORTEST: Duration = 45 * SECOND
 SLICE: Duration = 2 * SECOND
 SETTLE: Duration = 3 * SECOND
 _STARTING: Duration = 4 * SECOND
@@ -215,7 +215,8 @@ class Demo:
         # On the edges of slices: of a slice that a window covers in part, the rest would have to judge it.
         opens, closes = (self._at_a_slice(part(edge)) for edge in (20, 38))
         down, up = opens + part(2), closes - part(2)
-        outage, over = part(60), part(65)
+        outage = part(60)
+        over = outage + max(part(5), 2 * SLICE)
         return [
             Event(part(3), f"maintenance announced for {opens / SECOND:.0f} s to {closes / SECOND:.0f} s",
                   lambda: self._announce(opens, closes)),

@@ -217,8 +217,9 @@ class Execution:
         scheduled_at: Instant,
         clock_offset: Duration | None = None,
         clock_error: Duration | None = None,
+        is_over: bool = True,
     ) -> RunRecord:
-        """What the run leaves behind."""
+        """What the run leaves behind; before it `is_over`, a cleanup that is not confirmed is pending."""
         outcome = self.outcome
         phases = Phases()
         for step in self._steps:
@@ -239,7 +240,7 @@ class Execution:
             step=self._run.deciding_step,
             detail=self._around.describe(outcome.detail),
             status=self._steps[-1].status if self._steps else 0,
-            cleanup=self.cleanup,
+            cleanup=self.cleanup if is_over or self.cleanup is not CleanupState.UNCONFIRMED else CleanupState.PENDING,
             clock_offset=clock_offset,
             clock_error=clock_error,
             phases=phases,

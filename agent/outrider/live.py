@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from outrider.core.units import parse_instant
+from outrider.core.units import SECOND, parse_instant
 from outrider.terminal import outcome, percent, seconds
 
 Plain = Mapping[str, Any]
@@ -65,7 +65,7 @@ def current_table(current: Plain) -> Table:
                 escape(check["check"]),
                 escape(region["region"]),
                 _state(region, current["now"]),
-                seconds(region["p90_us"]),
+                seconds(region["p90_us"], region["timed"]),
                 percent(region["availability"]),
                 percent(region["coverage"]),
                 str(region["samples"]),
@@ -75,14 +75,18 @@ def current_table(current: Plain) -> Table:
     return table
 
 
-def _state(region: Plain, now: str) -> str:
+def _last_outcome(region: Plain, now: str) -> str:
+    """The last run's outcome; "no data" where it is too old to speak for now."""
     last = region["last"]
-    if (
-        last is None
-        or parse_instant(now) - parse_instant(last["at"]) > _STALE_INTERVALS * region["interval_us"] + 10**6
-    ):
-        return "[dim]no data[/]"
-    return outcome(last["outcome"])
+    patience = _STALE_INTERVALS * region["interval_us"] + SECOND
+    if last is None or parse_instant(now) - parse_instant(last["at"]) > patience:
+        return "no data"
+    return str(last["outcome"])
+
+
+def _state(region: Plain, now: str) -> str:
+    name = _last_outcome(region, now)
+    return "[dim]no data[/]" if name == "no data" else outcome(name)
 
 
 def current_lines(current: Plain) -> list[str]:
@@ -90,8 +94,8 @@ def current_lines(current: Plain) -> list[str]:
     return [
         f"  {check['check']:20} "
         + "   ".join(
-            f"{region['region']}: {region['last']['outcome'] if region['last'] else 'no data'}, "
-            f"p90 {seconds(region['p90_us'])}, {percent(region['availability'])} up"
+            f"{region['region']}: {_last_outcome(region, current['now'])}, "
+            f"p90 {seconds(region['p90_us'], region['timed'])}, {percent(region['availability'])} up"
             for region in check["regions"]
         )
         for check in current["checks"]

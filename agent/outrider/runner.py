@@ -7,6 +7,7 @@ decides nothing about what an answer means, and waits for nobody but its own spo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -106,8 +107,12 @@ class Runner:
         while not self._stopping.is_set():
             slot = check.timetable.next_slot(self._around.clock.now(), last)
             self._skip(check, slot.missed)
-            if not await self._wait_until(slot.at):
+            last = slot.at - check.interval  # what was missed is told
+            await self._wait_until(slot.at, check.interval)
+            if self._stopping.is_set():
                 return
+            if self._around.clock.now() < slot.at:
+                continue  # the clock was set back: ask for the slot anew
             last = slot.at
             if check.timetable.is_too_late(slot, self._around.clock.now()):
                 self._skip(check, 1)
@@ -121,15 +126,15 @@ class Runner:
             self._outbox.count("skipped", slots)
             self._missed(check.name, slots)
 
-    async def _wait_until(self, instant: Instant) -> bool:
-        """Sleep by the wall clock, looking again every few seconds since it may be set; False when stopping."""
-        while (left := instant - self._around.clock.now()) > 0:
-            try:
+    async def _wait_until(self, instant: Instant, interval: Duration) -> None:
+        """Sleep by the wall clock, looking again every few seconds since it may be set.
+
+        Comes back early when stopping, and when the clock was set back by more than an interval.
+        """
+        longest = max(0, instant - self._around.clock.now()) + interval
+        while 0 < (left := instant - self._around.clock.now()) <= longest and not self._stopping.is_set():
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), min(left, _LONGEST_SLEEP) / SECOND)
-            except TimeoutError:
-                continue
-            return False
-        return not self._stopping.is_set()
 
     async def _run(self, check: Check, slot: Slot) -> None:
         execution = Execution(check, self._around)
@@ -137,12 +142,24 @@ class Runner:
         await execution.measure()
         lateness = execution.started_at - slot.at
 
+        def record(purpose: str) -> RunRecord:
+            is_over = purpose != "probe"
+            return execution.record(
+                purpose=purpose, scheduled_at=slot.at, clock_offset=offset, clock_error=error, is_over=is_over
+            )
+
+        async def keep(kept: RunRecord) -> None:
+            await self._outbox.append(encode_record(kept))
+            self._observe(Ended(kept, lateness))
+
         async def finish() -> None:
+            # A failure is recorded as promptly as a success: cleaning up may take longer than the accounts wait.
+            keeping = asyncio.create_task(keep(record("probe")))
             if execution.cleanup is CleanupState.UNCONFIRMED:
                 await execution.clean_up(hurry=self._stopping)
-            record = execution.record(purpose="probe", scheduled_at=slot.at, clock_offset=offset, clock_error=error)
-            await self._outbox.append(encode_record(record))
-            self._observe(Ended(record, lateness))
+                self._outbox.count("scheduled")
+                await keep(record("cleanup"))
+            await keeping
 
         task = asyncio.create_task(finish(), name=f"afterwards {check.name}")
         self._afterwards.add(task)

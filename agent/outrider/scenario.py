@@ -172,9 +172,10 @@ def as_text(value: Scalar) -> str:
 
 
 class CleanupState(StrEnum):
-    """NONE: there was nothing to undo."""
+    """NONE: there was nothing to undo. PENDING: it is being tried."""
 
     NONE = "none"
+    PENDING = "pending"
     CONFIRMED = "confirmed"
     UNCONFIRMED = "unconfirmed"
 

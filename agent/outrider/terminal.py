@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from rich.console import Console
@@ -37,9 +38,11 @@ def outcome(text: str) -> str:
     return f"[{_STANDING_STYLES[STANDINGS[OutcomeClass(text)]]}]{text}[/]"
 
 
-def seconds(duration: int | None) -> str:
-    """Microseconds as seconds to the millisecond, cut up; infinity for None."""
-    return _INFINITE if duration is None else f"{-(-duration // 1000) / 1000:.3f} s"
+def seconds(duration: int | None, samples: int = 1) -> str:
+    """Microseconds as seconds, rounded up to the millisecond; infinity for None, unless there was no sample."""
+    if duration is None:
+        return _INFINITE if samples else _NOTHING
+    return f"{-(-duration // 1000) / 1000:.3f} s"
 
 
 def percent(share: Plain | None) -> str:
@@ -74,8 +77,11 @@ def show_statement(statement: Plain) -> None:
     label = f", {escape(period['label'])}" if period["label"] else ""
     out.print(f"\n[bold]Statement: {escape(statement['agreement'])}[/]{label}")
     out.print(
-        f"{period['start']} to {period['end']} as of {statement['as_of']}, verdict {verdict(statement['verdict'])}\n"
+        f"{period['start']} to {period['end']} as of {statement['as_of']}, verdict {verdict(statement['verdict'])}"
     )
+    for line in _span_lines(statement):
+        out.print(f"[yellow]{line}[/]")
+    out.print()
     out.print(_guarantees(statement["guarantees"]))
     for guarantee in statement["guarantees"]:
         out.print()
@@ -92,12 +98,23 @@ def show_statement(statement: Plain) -> None:
         out.print(windows_table(statement["windows"]))
 
 
+def _span_lines(statement: Plain) -> Iterable[str]:
+    """What was judged, where that is not the whole period, or the period is not the clause's own."""
+    period = (statement["period"]["start"], statement["period"]["end"])
+    for guarantee in statement["guarantees"]:
+        measured = guarantee["measured"]
+        if measured and (measured["start"], measured["end"]) != period:
+            yield f"{guarantee['id']}: judged from {measured['start']} to {measured['end']} only"
+        if not guarantee["is_clause_period"]:
+            yield f"{guarantee['id']}: this is not a {guarantee['clause_period']}, the period that the clause is about"
+
+
 def _guarantees(guarantees: Iterable[Plain]) -> Table:
     table = Table("", "guarantee", "verdict", "target", "adjusted", "raw", "lowest coverage", box=None, pad_edge=False)
     for guarantee in guarantees:
         adjusted, raw = _headline(guarantee)
-        shares = [region["percent"] for check in guarantee["checks"] for region in check["coverage"]]
-        known = [share for share in shares if share is not None]
+        regions = [region for check in guarantee["checks"] for region in check["coverage"] if region["of"]]
+        lowest = min(regions, key=lambda region: Fraction(region["slices"], region["of"]), default=None)
         table.add_row(
             guarantee["id"],
             escape(guarantee["title"]),
@@ -105,7 +122,7 @@ def _guarantees(guarantees: Iterable[Plain]) -> Table:
             ("> " if guarantee["target"]["strict"] else "≥ ") + percent(guarantee["target"]),
             adjusted,
             raw,
-            min(known, key=lambda text: float(text.rstrip("%"))).replace("%", " %") if known else _NOTHING,
+            percent(lowest),
         )
     return table
 
@@ -117,8 +134,12 @@ def _headline(guarantee: Plain) -> tuple[str, str]:
     parts = [part for part in guarantee["checks"] if part["adjusted"]["low"] is not None]
     if not parts:
         return _NOTHING, _NOTHING
-    worst = min(parts, key=lambda part: part["adjusted"]["low"]["numerator"] / part["adjusted"]["low"]["denominator"])
+    worst = min(parts, key=lambda part: _fraction(part["adjusted"]["low"]))
     return percent(worst["adjusted"]["figure"]), percent(worst["raw"]["figure"])
+
+
+def _fraction(share: Plain) -> Fraction:
+    return Fraction(share["numerator"], share["denominator"])
 
 
 def _checks(parts: Iterable[Plain]) -> Table:
@@ -151,18 +172,21 @@ def _outage_lines(parts: Iterable[Plain]) -> Iterable[str]:
             yield (
                 f"[red]outage[/] {escape(part['check'])}: {outage['start']} to {outage['end']} "
                 f"({format_duration(outage['length_us'])}), {', '.join(map(escape, outage['regions']))}: "
-                f"{escape(causes) or 'no run was ok'}, {outage['samples']} samples"
+                f"{escape(causes) or 'no run was ok'}, {outage['samples']} failed samples"
             )
+        if (more := part["adjusted"]["outages_in_all"] - len(part["adjusted"]["outages"])) > 0:
+            yield f"[red]and {more} more outages[/] of {escape(part['check'])}"
 
 
 def _response_lines(guarantee: Plain) -> Iterable[str]:
     for side in ("adjusted", "raw"):
         figures = guarantee[side]
-        mean = figures["fastest_mean_us"]
+        samples = figures["samples"]
+        nine_tenths = 9 * samples // 10
         yield (
             f"{side:9} {figures['within']} of {figures['samples']} within {format_duration(guarantee['limit_us'])} = "
-            f"{percent(figures['share'])}; p90 {seconds(figures['p90_us'])}; {figures['failed']} failed; "
-            f"mean of the fastest nine tenths {_INFINITE if mean is None else f'{mean / SECOND:.3f} s'}; "
+            f"{percent(figures['share'])}; p90 {seconds(figures['p90_us'], samples)}; {figures['failed']} failed; "
+            f"mean of the fastest nine tenths {seconds(figures['fastest_mean_us'], nine_tenths)}; "
             f"of answered ones only {percent(figures['answered_share'])}; "
             f"{figures['partner_failed']} left out as a partner failed, {figures['void']} void"
         )

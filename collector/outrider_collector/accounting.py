@@ -12,7 +12,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from outrider.core.guarantee import Agreement, Guarantee, Measure
+from outrider.core.guarantee import Agreement, Guarantee, KnownExpiry, Measure
 from outrider.core.intervals import NOTHING, Interval, Intervals
 from outrider.core.maintenance import Announcement, excused
 from outrider.core.measuring import Latencies, Rules, fastest, measure, measure_response
@@ -20,7 +20,7 @@ from outrider.core.outcome import OutcomeClass, Standing
 from outrider.core.sli import OUTCOME_NUMBER, OUTCOME_ORDER, Availability, ResponseTime, SliceCounts
 from outrider.core.uncertainty import quantile_ranks
 from outrider.core.units import DAY, Duration, Instant
-from outrider.core.verdict import Judgement, judge_availability, judge_response, worst
+from outrider.core.verdict import Judgement, Verdict, judge_availability, judge_response, worst
 from outrider_collector.store import Columns, Excluded, Seen, Selection, Store
 
 MEMORY: Duration = 7 * DAY
@@ -74,9 +74,12 @@ class Basis:
 class Accountant:
     """Makes accounts from a store. Reads only."""
 
-    def __init__(self, store: Store, agreement: Agreement, settle: Duration) -> None:
+    def __init__(
+        self, store: Store, agreement: Agreement, settle: Duration, known_expiries: tuple[KnownExpiry, ...] = ()
+    ) -> None:
+        self.known_expiries = known_expiries
         self._store = store
-        self._settle = settle
+        self.settle = settle
         self.agreement = agreement
 
     def basis(self, period: Interval, as_of: Instant, announcements: Sequence[Announcement]) -> Basis:
@@ -86,20 +89,20 @@ class Accountant:
     def settled(self, period: Interval, as_of: Instant, length: Duration) -> Interval | None:
         """The part of the period whose whole slices are old enough to be judged; None if there is none yet."""
         start = max(period.start, -(-(self.agreement.in_force_from or 0) // length) * length)
-        end = min(period.end, (as_of - self._settle) // length * length)
+        end = min(period.end, (as_of - self.settle) // length * length)
         return Interval(start, end) if end > start else None
 
     def account(self, guarantee: Guarantee, basis: Basis) -> Account:
         """Measure and judge one guarantee."""
         measured = self.settled(basis.period, basis.as_of, guarantee.slice)
         if measured is None:
-            return Account(guarantee, None, (), None, worst(()))
+            return Account(guarantee, None, (), None, Judgement(Verdict.NO_DATA, "nothing is old enough to be judged"))
         seen = [
             each
             for each in self._store.seen(Interval(measured.start - MEMORY, measured.end), basis.ledger)
             if guarantee.covers(each.check)
         ]
-        checks = tuple(sorted({each.check for each in seen}))
+        checks = tuple(sorted({each.check for each in seen} | guarantee.named_checks))
         taken_out = {check: self.excused(guarantee, basis, measured, check) for check in checks}
         parts = tuple(self._parts(guarantee, basis, measured, seen, taken_out))
         if guarantee.measure is Measure.AVAILABILITY:
@@ -107,7 +110,9 @@ class Accountant:
         pooled = self._pool(guarantee, basis, measured, taken_out)
         coverage = {part.check: part.adjusted.lowest_coverage for part in parts}
         known = {check: share for check, share in coverage.items() if share is not None}
-        return Account(guarantee, measured, parts, pooled, judge_response(pooled.adjusted, guarantee, known))
+        all_excused = bool(parts) and not any(part.adjusted.measured for part in parts)
+        judgement = judge_response(pooled.adjusted, guarantee, known, all_excused=all_excused)
+        return Account(guarantee, measured, parts, pooled, judgement)
 
     @staticmethod
     def excused(guarantee: Guarantee, basis: Basis, span: Interval, check: str) -> Intervals:
@@ -126,7 +131,6 @@ class Accountant:
         seen: Sequence[Seen],
         taken_out: dict[str, Intervals],
     ) -> list[Part]:
-        rules = Rules(guarantee.slice, guarantee.standing, guarantee.quorum)
         # A state may carry into the period from before it, but not across the edge of a window there.
         lead = max((each.interval for each in seen if each.interval > guarantee.slice), default=0)
         span = Interval(measured.start - min(lead, MEMORY), measured.end)
@@ -138,6 +142,8 @@ class Accountant:
         parts = []
         for check, excluded in taken_out.items():
             regions = sorted({each.region for each in seen if each.check == check})
+            expired = Intervals(each.span for each in self.known_expiries if each.covers(check))
+            rules = Rules(guarantee.slice, guarantee.standing, guarantee.quorum, expired)
             kept = (adjusted_rows["check"] == check) & (adjusted_rows["left_out"] == 0)
             adjusted = measure(_slice_counts(adjusted_rows, kept, regions), wider[check], measured, rules)
             raw = measure(_slice_counts(rows, rows["check"] == check, regions), NOTHING, measured, rules)

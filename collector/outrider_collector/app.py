@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,8 +31,9 @@ from outrider_collector.statement import Plain, announcement, make_statement, wh
 from outrider_collector.store import Store, StoreFailedError
 from outrider_collector.windows import UnknownWindowError, WindowError, WindowRegister
 
-LARGEST_BODY = 8 << 20
-LARGEST_OPENED = 32 << 20
+LARGEST_BODY = 4 << 20
+LARGEST_OPENED = 5 << 20
+_PIECE = 1 << 18
 LONGEST_PERIOD: Duration = 400 * DAY
 _QUERY = ("period", "last", "from", "to", "as_of")
 
@@ -131,7 +132,7 @@ async def _take_results(request: web.Request) -> web.Response:
 
 
 async def _opened(request: web.Request) -> bytes:
-    """The body, decompressed as it streams in and never beyond the limit: a bomb costs what the limit is."""
+    """The body, decompressed piece by piece as it streams in: a bomb costs what the limit is, and no more."""
     encoding = request.headers.get("Content-Encoding", "identity").lower()
     if encoding not in ("gzip", "identity"):
         raise RefusedError(415, f"bodies are gzip, not {encoding}")
@@ -140,15 +141,27 @@ async def _opened(request: web.Request) -> bytes:
     try:
         async for chunk in request.content.iter_any():
             received += len(chunk)
-            room = LARGEST_OPENED + 1 - len(opened)
-            opened += opener.decompress(chunk, room) if opener else chunk
-            if received > LARGEST_BODY or len(opened) > LARGEST_OPENED:
-                raise RefusedError(413, f"a batch is at most {LARGEST_BODY} bytes, {LARGEST_OPENED} when opened")
+            for piece in _pieces(opener, chunk):
+                opened += piece
+                if received > LARGEST_BODY or len(opened) > LARGEST_OPENED:
+                    raise RefusedError(413, f"a batch is at most {LARGEST_BODY} bytes, {LARGEST_OPENED} when opened")
     except zlib.error as error:
         raise RefusedError(400, f"the body is not gzip: {error}") from None
     if opener is not None and not opener.eof:
         raise RefusedError(400, "the body ends in the middle")
     return bytes(opened)
+
+
+def _pieces(opener: zlib._Decompress | None, chunk: bytes) -> Iterator[bytes]:
+    """What a chunk of the body opens to. Raises zlib.error, also for what comes after the end of the gzip."""
+    if opener is None:
+        yield chunk
+        return
+    while chunk:
+        yield opener.decompress(chunk, _PIECE)
+        chunk = opener.unconsumed_tail
+    if opener.unused_data:
+        raise zlib.error("something follows its end")
 
 
 # --- windows ---------------------------------------------------------------------------------------------------------

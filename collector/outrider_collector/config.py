@@ -8,15 +8,19 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, reset_tzpath
 
 import msgspec
 
-from outrider.core.guarantee import Agreement, Guarantee, Measure, View
+from outrider.core.guarantee import Agreement, Guarantee, KnownExpiry, Measure, View
+from outrider.core.intervals import Interval
 from outrider.core.outcome import STANDINGS, OutcomeClass, Standing
 from outrider.core.period import PeriodKind
 from outrider.core.units import Duration, parse_instant
 from outrider.strict_yaml import ConfigError, DurationText, Loaded, ProcessNames, default, load_file
+
+# Periods are cut by the pinned time-zone data that statements name, not by whatever the machine has.
+reset_tzpath(())
 
 
 class GuaranteeFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,6 +54,14 @@ class AgreementFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     guarantees: list[GuaranteeFile]
 
 
+class KnownExpiryFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a credential of ours was known to have expired: a refusal by everyone is no outage then (R3)."""
+
+    start: str
+    end: str
+    checks: tuple[str, ...] = ("*",)
+
+
 class CollectorFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A collector. `settle` is how old a slice must be before it is judged: timeout plus delivery."""
 
@@ -58,6 +70,7 @@ class CollectorFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     agreement: str
     settle: DurationText = default(DurationText, "60s")
     recent: DurationText = default(DurationText, "60m")
+    known_expiries: list[KnownExpiryFile] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +82,7 @@ class CollectorConfig:
     agreement: Agreement
     settle: Duration
     recent: Duration
+    known_expiries: tuple[KnownExpiry, ...] = ()
 
 
 def load_collector(path: Path, environ: Mapping[str, str] = os.environ) -> CollectorConfig:
@@ -86,7 +100,16 @@ def load_collector(path: Path, environ: Mapping[str, str] = os.environ) -> Colle
         agreement,
         int(loaded.value.settle),
         int(loaded.value.recent),
+        tuple(_known_expiry(loaded, number) for number in range(len(loaded.value.known_expiries))),
     )
+
+
+def _known_expiry(loaded: Loaded[CollectorFile], number: int) -> KnownExpiry:
+    file = loaded.value.known_expiries[number]
+    try:
+        return KnownExpiry(file.checks, Interval(parse_instant(file.start), parse_instant(file.end)))
+    except ValueError as error:
+        raise loaded.located.error(("known_expiries", number), str(error)) from None
 
 
 def load_agreement(path: Path) -> Agreement:

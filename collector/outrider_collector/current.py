@@ -112,6 +112,7 @@ class _View:
         return {
             "check": check,
             "limit_us": min(limits, default=None),
+            "timed": int(line["n"][is_counted & kept].sum()),
             "p90_us": _p90(line, is_good & kept, is_counted & kept),
             "line": [
                 {
@@ -146,6 +147,7 @@ class _View:
             "coverage": share(Fraction(len(slices), elapsed) if elapsed else None),
             "slices": len(slices),
             "samples": sum(good.values()) + sum(bad.values()),
+            "timed": int(line["n"][is_counted].sum()),
             "p90_us": _p90(line, is_good, is_counted),
             "interval_us": seen.interval,
             "last": None if last is None else _last(last),

@@ -151,6 +151,11 @@ class Intake:
         self._waiting.put((batch, self._clock.now(), future))
         return await asyncio.wrap_future(future)
 
+    @property
+    def earliest_stamp(self) -> Instant:
+        """The first instant that no statement was made as of."""
+        return self._earliest_stamp
+
     def as_of(self) -> Instant:
         """Now, as an instant that the ledger is complete up to: what is recorded later gets a later stamp.
 

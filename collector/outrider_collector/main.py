@@ -24,9 +24,15 @@ async def opened(config: CollectorConfig, clock: Clock) -> AsyncIterator[web.App
     """The collector's application with its store open. Raises StoreFailedError where it cannot be opened."""
     store = await asyncio.to_thread(DuckdbStore, config.store)
     try:
-        register = WindowRegister(config.store.with_suffix(".windows.sqlite"), clock)
         intake = Intake(store, clock)
     except BaseException:
+        store.close()
+        raise
+    try:
+        windows = config.store.with_suffix(".windows.sqlite")
+        register = WindowRegister(windows, clock, earliest=lambda: intake.earliest_stamp)
+    except BaseException:
+        intake.close()
         store.close()
         raise
     rooms = Rooms(
@@ -35,7 +41,7 @@ async def opened(config: CollectorConfig, clock: Clock) -> AsyncIterator[web.App
         store=store,
         intake=intake,
         register=register,
-        accountant=Accountant(store, config.agreement, config.settle),
+        accountant=Accountant(store, config.agreement, config.settle, config.known_expiries),
         metrics=CollectorMetrics(intake),
     )
     app = build_app(rooms)

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 from outrider.core.guarantee import Agreement, Guarantee
 from outrider.core.intervals import Interval
-from outrider.core.outcome import OutcomeClass, Standing
+from outrider.core.outcome import OutcomeClass
 from outrider.core.period import PeriodKind
 from outrider.core.units import MINUTE, Duration, Instant, format_duration, parse_instant, to_datetime
 from outrider_collector.charts import LatencyChart, Point, Shade, latency, latency_chart
@@ -216,10 +216,9 @@ def _lowest_coverage(parts: Sequence[Plain]) -> tuple[str | None, str | None]:
 
 def _row(check: str, state: Plain | None, regions: Sequence[str | None], news: _News) -> Row:
     here = {each["region"]: each for each in state["regions"]} if state else {}
-    samples = sum(point["samples"] for point in state["line"]) if state else 0
     return Row(
         check=check,
-        p90=_p90(state["p90_us"], samples) if state else None,
+        p90=_p90(state["p90_us"], state["timed"]) if state else None,
         limit=_limit(state) if state else None,
         cells=tuple(None if region is None else _cell(region, here.get(region), news) for region in regions),
     )
@@ -242,7 +241,7 @@ def _cell(region: str, here: Plain | None, news: _News) -> Cell:
     outcome = OutcomeClass(last["outcome"]) if last else None
     coverage = here["coverage"]
     figures = (
-        _region_p90(here, news.reference.standing(outcome) if outcome else None),
+        _p90(here["p90_us"], here["timed"]),
         _percent(here["availability"]),
         _percent(coverage) if coverage is not None and _fraction(coverage) < 1 else None,
         here["samples"],
@@ -255,14 +254,6 @@ def _cell(region: str, here: Plain | None, news: _News) -> Cell:
     if last["cleanup"] == "unconfirmed":
         detail = f"{detail}; cleanup unconfirmed".removeprefix("; ")
     return Cell(region, news.mark(outcome), at, words, detail, *figures)
-
-
-def _region_p90(here: Plain, last: Standing | None) -> str | None:
-    """Without a p90 there were failures, or nothing was timed. It is infinite only where a run is known to be timed:
-    partners' failures are samples, but have no processing time."""
-    availability = here["availability"]
-    is_timed = last in (Standing.GOOD, Standing.BAD) or (availability is not None and _fraction(availability) < 1)
-    return _p90(here["p90_us"], int(is_timed))
 
 
 def _figure(number: int, check: Plain, state: Plain, zone: ZoneInfo) -> Figure:

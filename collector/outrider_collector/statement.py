@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from fractions import Fraction
 from importlib.metadata import version
+from math import ceil
 from typing import Any
+
+import numpy as np
 
 from outrider.core.guarantee import Guarantee
 from outrider.core.intervals import Interval, Intervals
 from outrider.core.maintenance import Act, Announcement, excused, excused_by, histories
+from outrider.core.outcome import OutcomeClass, Standing
 from outrider.core.sli import OUTCOME_ORDER, Availability, ResponseTime
 from outrider.core.uncertainty import samples_to_prove, wilson
 from outrider.core.units import Duration, Instant, format_instant
-from outrider.core.verdict import cut_percent, worst
+from outrider.core.verdict import Verdict, cut_percent, worst
 from outrider_collector.accounting import Account, Accountant, Basis, Part
 from outrider_collector.store import Excluded, Selection, Store
 
@@ -38,13 +42,20 @@ def make_statement(accountant: Accountant, store: Store, basis: Basis, label: st
         "agreement": accountant.agreement.name,
         "timezone": accountant.agreement.zone.key,
         "timezone_data": version("tzdata"),
+        "in_force_from": _instant_or_none(accountant.agreement.in_force_from),
+        "settle_us": accountant.settle,
+        "known_expiries": [{"checks": list(each.checks), **_span(each.span)} for each in accountant.known_expiries],
         "period": {"label": label, **_span(basis.period)},
         "as_of": format_instant(basis.as_of),
         "ledger": basis.ledger,
         "verdict": overall.verdict.value,
         "guarantees": [_guarantee(account, store, basis) for account in accounts],
-        "windows": [_window(history, accounts, within_caps) for history in touching],
+        "windows": [_window(history, accounts, within_caps, basis.period) for history in touching],
     }
+
+
+def _instant_or_none(instant: Instant | None) -> str | None:
+    return None if instant is None else format_instant(instant)
 
 
 def share(value: Fraction | None) -> Plain | None:
@@ -70,10 +81,18 @@ def _guarantee(account: Account, store: Store, basis: Basis) -> Plain:
         "notice_us": guarantee.notice,
         "slice_us": guarantee.slice,
         "coverage_floor": share(guarantee.coverage_floor),
+        "scope": list(guarantee.checks),
+        "quorum": share(guarantee.quorum),
+        "cap_us": guarantee.cap,
+        "windows_excuse": guarantee.windows_excuse,
+        "void_inflight": guarantee.void_inflight,
+        "counts": {outcome.value: guarantee.standing(outcome).value for outcome in OUTCOME_ORDER},
+        "clause_period": guarantee.period.value,
+        "is_clause_period": basis.period == guarantee.calendar.containing(basis.period.start),
         "measured": _span(account.measured) if account.measured else None,
         "verdict": account.judgement.verdict.value,
         "reason": account.judgement.reason,
-        "checks": [_part(part, store, basis) for part in account.parts],
+        "checks": [_part(part, account, store, basis) for part in account.parts],
     }
     if account.pooled is not None and guarantee.limit is not None:
         pooled = account.pooled
@@ -112,15 +131,19 @@ def _response(response: ResponseTime) -> Plain:
         "partner_failed": response.partner,
         "void": response.void,
         "p90_us": response.p90,
-        "fastest_mean_us": None if fastest is None else int(fastest),
-        "answered_mean_us": None if answered is None else int(answered),
+        "fastest_mean_us": None if fastest is None else ceil(fastest),
+        "answered_mean_us": None if answered is None else ceil(answered),
         "answered_share": share(response.answered_share),
     }
 
 
-def _part(part: Part, store: Store, basis: Basis) -> Plain:
+def _part(part: Part, account: Account, store: Store, basis: Basis) -> Plain:
     adjusted = _availability(part.adjusted)
-    adjusted["outages"] = [_outage(part, span, store, basis) for span in part.adjusted.outages.members[:MOST_OUTAGES]]
+    if part.judgement.verdict is Verdict.NO_DATA:
+        adjusted |= {"figure": None, "low": None, "high": None}  # without a sample there is no percentage (R4)
+    adjusted["outages"] = [
+        _outage(part, span, account.guarantee, store, basis) for span in part.adjusted.outages.members[:MOST_OUTAGES]
+    ]
     return {
         "check": part.check,
         "verdict": part.judgement.verdict.value,
@@ -158,10 +181,17 @@ def _availability(sli: Availability) -> Plain:
     }
 
 
-def _outage(part: Part, span: Interval, store: Store, basis: Basis) -> Plain:
-    """One outage with its regions, causes and count of samples."""
+def _outage(part: Part, span: Interval, guarantee: Guarantee, store: Store, basis: Basis) -> Plain:
+    """One outage with its regions, causes and count of failed samples, refused ones among them."""
     excluded = tuple(Excluded(part.check, each) for each in part.excused)
-    rows = store.failures(Selection((part.check,), span, basis.ledger, excluded), 1000)
+    found = store.failures(Selection((part.check,), span, basis.ledger, excluded), 1000)
+    failed = [
+        number
+        for number, outcome in enumerate(OUTCOME_ORDER)
+        if guarantee.standing(outcome) is Standing.BAD or outcome is OutcomeClass.PROBE_FAULT
+    ]
+    is_failure = np.isin(found["outcome"], failed)
+    rows = {name: column[is_failure] for name, column in found.items()}
     names = ("region", "outcome", "code", "place", "step", "n")
     causes: dict[tuple[int, str, str], int] = {}
     for _, outcome, code, place, _, n in zip(*(rows[name].tolist() for name in names), strict=True):
@@ -194,13 +224,16 @@ def _within_cap(account: Account, basis: Basis, touching: list[tuple[Announcemen
 
 
 def _window(
-    history: tuple[Announcement, ...], accounts: list[Account], within_caps: list[dict[str, Intervals]]
+    history: tuple[Announcement, ...],
+    accounts: list[Account],
+    within_caps: list[dict[str, Intervals]],
+    period: Interval,
 ) -> Plain:
     latest = history[-1]
     return {
         **announcement(latest),
         "versions": [announcement(each) for each in history],
-        "excuses": [_excuse(history, *pair) for pair in zip(accounts, within_caps, strict=True)],
+        "excuses": [_excuse(history, *pair, period) for pair in zip(accounts, within_caps, strict=True)],
     }
 
 
@@ -220,14 +253,20 @@ def announcement(made: Announcement) -> Plain:
     }
 
 
-def _excuse(history: tuple[Announcement, ...], account: Account, within_cap: dict[str, Intervals]) -> Plain:
-    """What a window takes out under a guarantee, over all its checks."""
+def _excuse(
+    history: tuple[Announcement, ...], account: Account, within_cap: dict[str, Intervals], period: Interval
+) -> Plain:
+    """What a window takes out of a period under a guarantee, over all its checks."""
     guarantee = account.guarantee
     taken = Intervals()
     for part in account.parts if guarantee.windows_excuse else ():
         own = excused_by(history, guarantee.notice, part.check)
         taken |= own & within_cap[part.check] if part.check in within_cap else own
-    return {"guarantee": guarantee.id, "excused_us": taken.length, "why_not": why_not(history, guarantee, taken.length)}
+    return {
+        "guarantee": guarantee.id,
+        "excused_us": taken.within(period).length,
+        "why_not": why_not(history, guarantee, taken.length),
+    }
 
 
 def why_not(history: tuple[Announcement, ...], guarantee: Guarantee, excused_us: Duration) -> str | None:

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from outrider.clock import Clock
 from outrider.core.maintenance import Act, Announcement, cancelled, completed, histories
@@ -49,7 +50,9 @@ class UnknownWindowError(WindowError):
 class WindowRegister:
     """Safe to use from several threads. Raises StoreFailedError where the file cannot be opened, read or written."""
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    def __init__(self, path: Path, clock: Clock, earliest: Callable[[], Instant] = lambda: 0) -> None:
+        """`earliest` gives the first instant that no statement was made as of: stamps do not come before it."""
+        self._earliest = earliest
         self._clock = clock
         self._lock = threading.Lock()
         try:
@@ -94,14 +97,11 @@ class WindowRegister:
             return self._read(2**62 if as_of is None else as_of)
 
     def _read(self, as_of: Instant) -> tuple[Announcement, ...]:
-        try:
-            rows = self._database.execute(
-                'SELECT "window", version, act, start, "end", recorded_at, scope, reason, author FROM announcements '
-                "WHERE recorded_at <= ? ORDER BY recorded_at",
-                (as_of,),
-            ).fetchall()
-        except sqlite3.Error as error:
-            raise StoreFailedError(f"the windows cannot be read: {error}") from error
+        rows = self._ask(
+            'SELECT "window", version, act, start, "end", recorded_at, scope, reason, author FROM announcements '
+            "WHERE recorded_at <= ? ORDER BY recorded_at",
+            (as_of,),
+        )
         return tuple(
             Announcement(window, version, Act(act), start, end, recorded_at, tuple(json.loads(scope)), reason, author)
             for window, version, act, start, end, recorded_at, scope, reason, author in rows
@@ -124,18 +124,21 @@ class WindowRegister:
             return self._record(replace(following, author=author))
 
     def _stamp(self) -> Instant:
-        found = self._database.execute("SELECT COALESCE(max(recorded_at), 0) FROM announcements").fetchone()
-        return max(self._clock.now(), int(found[0]) + 1)
+        ((latest,),) = self._ask("SELECT COALESCE(max(recorded_at), 0) FROM announcements")
+        return max(self._clock.now(), int(latest) + 1, self._earliest())
 
     def _record(self, made: Announcement) -> Announcement:
-        try:
-            self._database.execute(
-                "INSERT INTO announcements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (made.window, made.version, made.act, made.start, made.end, made.recorded_at, json.dumps(made.scope),
-                 made.reason, made.author),
-            )  # fmt: skip
-        except sqlite3.IntegrityError:
-            raise WindowError(f"window {made.window} was changed by somebody else just now; look again") from None
-        except sqlite3.Error as error:
-            raise StoreFailedError(f"the window could not be recorded: {error}") from error
+        self._ask(
+            "INSERT INTO announcements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (made.window, made.version, made.act, made.start, made.end, made.recorded_at, json.dumps(made.scope),
+             made.reason, made.author),
+        )  # fmt: skip
         return made
+
+    def _ask(self, statement: str, values: tuple[object, ...] = ()) -> list[Any]:
+        try:
+            return self._database.execute(statement, values).fetchall()
+        except sqlite3.IntegrityError:
+            raise WindowError("the window was changed by somebody else just now; look again") from None
+        except sqlite3.Error as error:
+            raise StoreFailedError(f"the register of windows failed: {error}") from error

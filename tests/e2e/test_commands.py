@@ -133,7 +133,7 @@ def test_validate_holds_an_agent_against_the_agreement_beside_it(net: Network, t
     agreement.write_text(agreement.read_text().replace("limit: 600ms", "limit: 900ms"))
     done = outrider("validate", str(tmp_path / "config"), environment=net.environment())
     assert done.returncode == 104
-    assert "check 'portal': a timeout of 900ms is not longer than the limit of G3" in done.stderr
+    assert "check 'eligibility': a timeout of 900ms is not longer than the limit of G3" in done.stderr
 
 
 def test_a_second_agent_on_the_same_spool_is_refused(net: Network) -> None:

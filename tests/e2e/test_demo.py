@@ -18,7 +18,7 @@ from outrider.core.units import parse_instant
 
 def test_the_demo_excuses_the_announced_downtime_and_not_the_outage(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "outrider", "demo", "--for", "36s", "--json", "--keep", str(tmp_path)],
+        [sys.executable, "-m", "outrider", "demo", "--for", "45s", "--json", "--keep", str(tmp_path)],
         capture_output=True, text=True, timeout=110,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -75,7 +75,7 @@ def test_a_demo_too_short_for_its_script_says_so() -> None:
         [sys.executable, "-m", "outrider", "demo", "--for", "5s"], capture_output=True, text=True, timeout=20
     )
     assert done.returncode == 104
-    assert "needs 30s at least" in done.stderr
+    assert "needs 45s at least" in done.stderr
 
 
 def children_of(pid: int) -> list[psutil.Process]:

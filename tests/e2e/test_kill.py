@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -14,7 +15,7 @@ REGIONS = ("us-east", "us-west", "eu-central")
 
 def spooled(net: Network, region: str) -> dict[int, str]:
     """seq -> digest of every record that the spool acknowledged (delivered ones are kept for a day)."""
-    with sqlite3.connect(net.folder / f"{region}.spool") as database:
+    with closing(sqlite3.connect(net.folder / f"{region}.spool")) as database:
         return dict(database.execute("SELECT seq, digest FROM records").fetchall())
 
 

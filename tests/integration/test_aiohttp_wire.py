@@ -214,7 +214,7 @@ async def test_a_name_takes_time_to_resolve() -> None:
     assert exchange.phases.resolve > 0
 
 
-@pytest.mark.parametrize("status", [100 + 199, 302, 404, 429, 500, 503, 599])
+@pytest.mark.parametrize("status", [299, 302, 404, 429, 500, 503, 599])
 async def test_every_status_is_a_reply_for_the_probe_to_judge(status: int) -> None:
     exchange = await ask(saying(f"HTTP/1.1 {status} What\r\nContent-Length: 0\r\n\r\n".encode()))
     assert exchange.reply is not None
@@ -598,14 +598,9 @@ def test_verification_can_be_switched_off(certificates: Certificates, loop_facto
 
 
 @LOOPS
-@pytest.mark.parametrize(
-    ("answer", "code"),
-    [(saying(b"x"), "timeout"), (silent(), "timeout")],
-    ids=["waits for HTTP", "silent"],
-)
-def test_a_handshake_that_hangs_is_told_as_one(loop_factory: LoopFactory, answer: Answer, code: str) -> None:
-    exchange = on(loop_factory, ask_tls(answer, None, verify_tls=False, timeout=BRIEF))
-    assert found(exchange) == (code, "net/tls")
+def test_a_handshake_that_hangs_is_told_as_one(loop_factory: LoopFactory) -> None:
+    exchange = on(loop_factory, ask_tls(silent(), None, verify_tls=False, timeout=BRIEF))
+    assert found(exchange) == ("timeout", "net/tls")
     assert exchange.phases.tls > exchange.latency // 2
 
 

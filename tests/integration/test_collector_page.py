@@ -392,7 +392,6 @@ async def test_maintenance_is_shaded_for_checks_in_scope_unless_it_was_cancelled
 
 async def test_windows_say_their_state_and_what_they_excuse(collector: Collector) -> None:
     register, clock = collector.rooms.register, collector.clock
-    await collector.take(*every(INTERVAL, 50 * MINUTE))
     clock.at = NOW - 5 * HOUR
     done = register.announce(NOW - 2 * HOUR, NOW - HOUR, reason="Database upgrade")
     running = register.announce(NOW - 10 * MINUTE, NOW + 10 * MINUTE, scope=("elig*", "card"))
@@ -404,6 +403,7 @@ async def test_windows_say_their_state_and_what_they_excuse(collector: Collector
     clock.at = NOW - 45 * MINUTE
     late = register.announce(NOW - 40 * MINUTE, NOW - 30 * MINUTE)
     clock.at = NOW
+    await collector.take(*every(INTERVAL, 50 * MINUTE))
     page = await collector.page()
     rows = page.rows(WINDOWS)
     shown = {identity.split()[0]: cells for identity, cells in rows.items()}

@@ -319,14 +319,23 @@ def test_a_wall_clock_set_forward_misses_the_slots_that_it_jumps_over(house: Hou
     assert house.counts == (3605, 3600, 5)
 
 
-def test_a_wall_clock_set_back_makes_no_slot_run_twice(house: House) -> None:
-    house.prepare(check())
-    house.at(FIRST_SLOT + 2_500 * MILLISECOND, lambda: house.clock.step(-7 * SECOND))
-    records = serve(house, 15 * SECOND)
+def test_a_wall_clock_set_back_by_less_than_an_interval_makes_no_slot_run_twice(house: House) -> None:
+    house.prepare(check(interval=10 * SECOND))
+    first = check(interval=10 * SECOND).timetable.next_slot(START).at
+    house.at(first + 22 * SECOND, lambda: house.clock.step(-7 * SECOND))
+    records = serve(house, first - START + 61 * SECOND)
     slots = [record.scheduled_at for record in records]
-    assert len(set(slots)) == len(slots) == 8  # three before, seven seconds of nothing, five after
-    assert gaps(records) == [1] * 7
+    assert len(set(slots)) == len(slots) == 6  # at 0, 10, 20, then 7 s of the same time again: 30, 40, 50
     assert house.missed == []
+
+
+def test_a_clock_set_back_while_a_check_waits_does_not_silence_it(house: House) -> None:
+    house.prepare(check())
+    # Half a second after the third run the wall clock loses an hour, while the fourth slot is waited for.
+    house.at(FIRST_SLOT + 2 * SECOND + 500 * MILLISECOND, lambda: house.clock.step(-HOUR))
+    records = serve(house, 30 * SECOND)
+    assert len(records) >= 25, "it goes on at the new time, after one look at the clock"
+    assert house.counts[0] == house.counts[1] + house.counts[2]
 
 
 # --- cleanup -----------------------------------------------------------------------------------------------------
@@ -335,21 +344,27 @@ def test_a_wall_clock_set_back_makes_no_slot_run_twice(house: House) -> None:
 def test_cleanup_does_not_delay_the_next_slot(house: House) -> None:
     house.prepare(check(with_cleanup=True), took=300 * MILLISECOND, broken=("/undo",))
     # Each run's cleanup goes on for 52 s and more.
-    records = serve(house, 120 * SECOND)
+    everything = serve(house, 120 * SECOND)
+    records = [record for record in everything if record.purpose == "probe"]
     assert gaps(records) == [1] * 119
     assert house.missed == []
-    assert {record.cleanup for record in records} == {"unconfirmed"}
+    assert {record.cleanup for record in records} == {"pending"}
+    assert [record.cleanup for record in everything if record.purpose == "cleanup"] == ["unconfirmed"] * 120
     assert {record.latency for record in records} == {300 * MILLISECOND}
     assert house.wire.paths.count("/ask") == 120
     assert house.wire.most_under_way > 1  # cleanup of one beside the run of another
 
 
-def test_a_run_is_recorded_once_its_cleanup_is_settled(house: House) -> None:
+def test_a_run_is_recorded_at_once_and_its_cleanup_when_it_is_settled(house: House) -> None:
     house.prepare(check(with_cleanup=True))
     records = serve(house, 3 * SECOND)
-    assert [record.cleanup for record in records] == ["confirmed"] * 3
+    assert [(record.purpose, record.cleanup) for record in records] == [
+        ("probe", "pending"),
+        ("cleanup", "confirmed"),
+    ] * 3
+    assert len({record.scheduled_at for record in records}) == 3, "both speak of the same run"
     assert house.wire.paths == ["/ask", "/undo"] * 3
-    assert house.counts == (3, 0, 3)
+    assert house.counts == (6, 0, 6)
 
 
 # --- stopping ----------------------------------------------------------------------------------------------------
@@ -378,7 +393,7 @@ def test_stop_hurries_a_cleanup_that_waits_and_records_how_it_stands(house: Hous
     first = check(interval=100 * SECOND).timetable.next_slot(START).at
     # 0.1 s for the run, 0.1 s for the first attempt; the second would be made 2 s later.
     records = serve(house, first - START + SECOND)
-    assert [record.cleanup for record in records] == ["unconfirmed"]
+    assert [record.cleanup for record in records] == ["pending", "unconfirmed"]
     assert house.wire.paths == ["/ask", "/undo", "/undo"]
     assert house.clock.now() == first + 1_100 * MILLISECOND
 

@@ -58,6 +58,7 @@ OUTCOME_TABLE: OutcomeTable = (
     Rule("x12/*", "*", C.MALFORMED),
     # The answer holds together but says something else than expected.
     Rule("expect/status", "*", C.MALFORMED),
+    Rule("expect/aaa", "missing", C.BUSINESS_UNEXPECTED),  # whom nobody should know comes back as known
     Rule("expect/*", "missing", C.MALFORMED),
     Rule("expect/*", "unexpected", C.BUSINESS_UNEXPECTED),
     # The agent's own trouble.

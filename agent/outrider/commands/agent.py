@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import gc
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from outrider.agent_http import AgentMetrics, Readiness, build_app
@@ -55,6 +56,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _serve(config: AgentConfig, outbox: Outbox, clock: SystemClock, *, with_stdin: bool) -> int:
     log = log_to_stderr(f"agent {config.name}")
+    # Names are resolved in these threads: one that hangs must not keep the others waiting.
+    threads = ThreadPoolExecutor(max_workers=max(16, 2 * len(config.checks)), thread_name_prefix="resolve")
+    asyncio.get_running_loop().set_default_executor(threads)
     if outbox.set_aside is not None:
         log.warning("the spool would not open and was set aside as %s; epoch %s begins", outbox.set_aside, outbox.epoch)
     shipper = Shipper(

@@ -74,13 +74,18 @@ def _load(path: Path) -> Any:
 
 
 def _between(loaded: list[tuple[Path, object]]) -> Iterator[str]:
-    """What only shows when an agent's file is held against the agreement of the collector's file beside it."""
-    agreements = [(path.parent, getattr(each, "agreement", None)) for path, each in loaded]
+    """What only shows when an agent's file is held against an agreement: the one of the collector's file beside it, and
+    if only one agreement is there at all, that one."""
+    agreements = {
+        path.parent: agreement
+        for path, each in loaded
+        if isinstance(agreement := getattr(each, "agreement", each), Agreement)
+    }
+    only = next(iter(agreements.values())) if len({each.name for each in agreements.values()}) == 1 else None
     for path, agent in loaded:
-        if isinstance(agent, AgentConfig):
-            for folder, agreement in agreements:
-                if folder == path.parent and isinstance(agreement, Agreement):
-                    yield from (f"{path}: {mistake}" for mistake in _against(agent, agreement))
+        agreement = agreements.get(path.parent, only)
+        if isinstance(agent, AgentConfig) and agreement is not None:
+            yield from (f"{path}: {mistake}" for mistake in _against(agent, agreement))
 
 
 def _against(agent: AgentConfig, agreement: Agreement) -> Iterator[str]:

@@ -13,10 +13,11 @@ from fnmatch import fnmatchcase
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
+from outrider.core.intervals import Interval
 from outrider.core.maintenance import Cap
 from outrider.core.outcome import STANDINGS, OutcomeClass, Standing
 from outrider.core.period import Calendar, PeriodKind
-from outrider.core.units import HOUR, SECOND, Duration, Instant
+from outrider.core.units import HOUR, MINUTE, SECOND, Duration, Instant
 
 
 class Measure(StrEnum):
@@ -71,10 +72,13 @@ class Guarantee:
             raise ValueError(f"{self.id}: a limit belongs to a response_time guarantee, and to no other")
         if self.limit is not None and self.limit <= 0:
             raise ValueError(f"{self.id}: the limit must be longer than nothing")
+        if self.slice <= 0 or (15 * MINUTE) % self.slice:
+            # Offsets of time zones are whole quarters of an hour: only so does every period begin with a slice.
+            raise ValueError(f"{self.id}: a slice must divide 15 minutes, or it would straddle the edges of periods")
         if not 0 < self.quorum < 1:
             raise ValueError(f"{self.id}: a quorum of {self.quorum} is not between 0 and 1")
-        if self.slice <= 0 or self.notice < 0 or not 0 <= self.coverage_floor <= 1:
-            raise ValueError(f"{self.id}: slice, notice and coverage_floor must not be negative, nor the slice empty")
+        if self.notice < 0 or not 0 <= self.coverage_floor <= 1:
+            raise ValueError(f"{self.id}: notice and coverage_floor must not be negative, nor the floor above 100 %")
 
     def covers(self, check: str) -> bool:
         """Whether the check is in this clause's scope."""
@@ -88,12 +92,28 @@ class Guarantee:
         return standing
 
     @property
+    def named_checks(self) -> frozenset[str]:
+        """Checks that the clause names outright, without a pattern: they belong to it, heard of or not."""
+        return frozenset(each for each in self.checks if not set(each) & set("*?["))
+
+    @property
     def calendar(self) -> Calendar:
         return Calendar(self.period, self.zone)
 
     @property
     def excuse_cap(self) -> Cap | None:
         return None if self.cap is None else Cap(self.cap, self.calendar.overlapping)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownExpiry:
+    """A span in which a credential of ours was known to have expired, for the checks that these patterns name."""
+
+    checks: tuple[str, ...]
+    span: Interval
+
+    def covers(self, check: str) -> bool:
+        return any(fnmatchcase(check, pattern) for pattern in self.checks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ Availability (R3, R4, R6)
 2. Of n regions with data: n >= 2: the service is DOWN if more than the quorum of them is DOWN, else UP;
    n = 1: UP, or UNKNOWN when that one is DOWN (one witness cannot tell its own path from the service);
    n = 0: UNKNOWN.
-3. Only where a run's interval is longer than the slice does its region's state carry over to later slices: until the
-   slice of its next slot, and never across the edge of an excused interval.
+3. Only where a run's interval is longer than the slice does its region's state (up, down or refused) carry over to
+   later slices: until the slice of its next slot, and never across the edge of an excused interval.
 4. If every region with data, two at least, sees `probe_fault` and nothing good, the slice is DOWN: a service that
    refuses everyone is down. Not where the expiry of the credential was known.
 5. A slice that is wholly excused leaves numerator and denominator. Of a slice excused in part, only the samples
@@ -26,7 +26,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from outrider.core.intervals import NOTHING, Interval, Intervals
 from outrider.core.outcome import OutcomeClass, Standing
@@ -68,13 +68,13 @@ def measure(counts: SliceCounts, excused: Intervals, period: Interval, rules: Ru
     import numpy as np
 
     wanted = whole_slices(period, rules.slice)
-    first = min(int(counts.slice.min()), wanted.start) if len(counts.slice) else wanted.start
+    first = min(int(np.min(counts.slice)), wanted.start) if len(counts.slice) else wanted.start
     kept = np.zeros(max(wanted.stop - first, 0), dtype=np.bool_)
     kept[wanted.start - first :] = True
     kept &= ~_marked(excused, first, len(kept), rules.slice, wholly=True)
     grid = _Grid.of(counts, first, len(kept), rules)
-    has_state, is_bad = grid.states(excused, rules.slice)
-    is_up, is_down = grid.quorum(has_state, is_bad, rules)
+    states = grid.states(excused, rules.slice)
+    is_up, is_down = grid.quorum(states, rules)
     unknown = kept & ~is_up & ~is_down
     return Availability(
         up=int((is_up & kept).sum()),
@@ -84,11 +84,19 @@ def measure(counts: SliceCounts, excused: Intervals, period: Interval, rules: Ru
         good_samples=int(grid.good[kept].sum()),
         bad_samples=int((grid.total - grid.good)[kept].sum()),
         void_samples=int(grid.void[kept].sum()),
-        coverage={region: int((has_state[:, at] & kept).sum()) for at, region in enumerate(counts.regions)},
+        coverage={region: int((states.has_data[:, at] & kept).sum()) for at, region in enumerate(counts.regions)},
         outages=_spans(is_down & kept, first, rules.slice),
         unknowns=_spans(unknown, first, rules.slice),
         five_minutes=_five_minutes(grid.good[kept], grid.total[kept], np.flatnonzero(kept) + first, rules.slice),
     )
+
+
+class _States(NamedTuple):
+    """Per slice and region: it has GOOD or BAD samples; most of them BAD; it was refused and saw nothing good."""
+
+    has_data: Bools
+    is_bad: Bools
+    is_refused: Bools
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +130,8 @@ class _Grid:
         def numbers(*wanted: Standing) -> list[int]:
             return [number for number, each in enumerate(standing) if each in wanted]
 
-        counted = np.isin(outcome, numbers(Standing.GOOD, Standing.PARTNER, Standing.BAD))
+        refused = OUTCOME_NUMBER[OutcomeClass.PROBE_FAULT]
+        counted = np.isin(outcome, [*numbers(Standing.GOOD, Standing.PARTNER, Standing.BAD), refused])
         latest = np.zeros((2, rows * shape[1]), dtype=np.int64)
         for row, values in zip(latest, (counts.last_at[inside], counts.speaks_until[inside]), strict=True):
             np.maximum.at(row, place[counted], values[counted])
@@ -132,38 +141,40 @@ class _Grid:
             good,
             good + add(numbers(Standing.BAD)),
             add(numbers(Standing.VOID)),
-            add([OUTCOME_NUMBER[OutcomeClass.PROBE_FAULT]]),
+            add([refused]),
             latest[0].reshape(shape),
             latest[1].reshape(shape),
         )
 
-    def states(self, excused: Intervals, length: Duration) -> tuple[Bools, Bools]:
-        """Per slice and region: whether it has data (its own or carried), and whether it is DOWN (rules 1, 3)."""
+    def states(self, excused: Intervals, length: Duration) -> _States:
+        """What each region says in each slice, by its own runs or by one that speaks for it (rules 1, 3)."""
         import numpy as np
 
-        has_data = self.total > 0
-        is_bad = has_data & (2 * self.good < self.total)
+        own = _States(self.total > 0, 2 * self.good < self.total, (self.refused > 0) & (self.good == 0))
         if not self.speaks_until.any():
-            return has_data, is_bad
-        rows = np.arange(len(has_data))[:, None]
-        last = np.maximum.accumulate(np.where(has_data, rows, -1), axis=0)
+            return own
+        rows = np.arange(len(self.total))[:, None]
+        spoke = own.has_data | own.is_refused
+        last = np.maximum.accumulate(np.where(spoke, rows, -1), axis=0)
         origin = np.maximum(last, 0)
         until = np.take_along_axis(self.speaks_until, origin, axis=0) // length - self.first
         spoken_at = np.take_along_axis(self.last_at, origin, axis=0)
         edges = np.array(sorted({edge for each in excused for edge in (each.start, each.end)}), dtype=np.int64)
         slice_ends = (rows + self.first + 1) * length
         crossed = np.searchsorted(edges, slice_ends, side="left") > np.searchsorted(edges, spoken_at, side="right")
-        carried = ~has_data & (last >= 0) & (rows < until) & ~crossed
-        return has_data | carried, is_bad | (carried & np.take_along_axis(is_bad, origin, axis=0))
+        carried = ~spoke & (last >= 0) & (rows < until) & ~crossed
+        return _States(*(each | (carried & np.take_along_axis(each, origin, axis=0)) for each in own))
 
-    def quorum(self, has_state: Bools, is_bad: Bools, rules: Rules) -> tuple[Bools, Bools]:
+    def quorum(self, states: _States, rules: Rules) -> tuple[Bools, Bools]:
         """Per slice: whether the service is UP, and whether it is DOWN; neither is UNKNOWN (rules 2, 4)."""
-        regions, bad = has_state.sum(axis=1), is_bad.sum(axis=1)
+        regions, bad = states.has_data.sum(axis=1), states.is_bad.sum(axis=1)
         outvoted = bad * rules.quorum.denominator > regions * rules.quorum.numerator
         is_down = (regions >= 2) & outvoted
         is_up = ((regions >= 2) & ~outvoted) | ((regions == 1) & (bad == 0))
-        refused = (self.refused > 0) & (self.good == 0)
-        everyone = (refused == (has_state | (self.refused > 0))).all(axis=1) & (refused.sum(axis=1) >= 2)
+        refused = states.is_refused
+        everyone = (refused == (states.has_data | refused | (self.refused > 0))).all(axis=1) & (
+            refused.sum(axis=1) >= 2
+        )
         everyone &= ~_marked(rules.known_expiry, self.first, len(everyone), rules.slice, wholly=False)
         return is_up & ~everyone, is_down | everyone
 
@@ -193,8 +204,8 @@ def _spans(marked: Bools, first: int, length: Duration) -> Intervals:
 def _five_minutes(good: Ints, total: Ints, slices: Ints, length: Duration) -> Counter[tuple[int, int]]:
     import numpy as np
 
-    if not len(slices):
-        return Counter()
+    if not len(slices) or (5 * MINUTE) % length:
+        return Counter()  # slices that do not fill five minutes have no five-minute intervals
     intervals, place = np.unique(slices * length // (5 * MINUTE), return_inverse=True)
     sums = np.zeros((2, len(intervals)), dtype=np.int64)
     for row, values in zip(sums, (good, total), strict=True):

@@ -74,10 +74,11 @@ class Timetable:
     def next_slot(self, now: Instant, last: Instant | None = None) -> Slot:
         """The first slot at or after `now` and after `last`, the slot served before; raises nothing.
 
-        A clock that went backwards never makes a slot be served twice.
+        A clock that went back a little never makes a slot be served twice. One that was set back by more than an
+        interval begins anew: waiting for the old time to come again would be silence.
         """
         ahead = self._at_or_after(now)
-        if last is None:
+        if last is None or last - now > self.interval:
             return Slot(ahead)
         following = last + self.interval
         if ahead <= following:

@@ -55,8 +55,8 @@ def judge_availability(sli: Availability, guarantee: Guarantee) -> Judgement:
     """Judge one check."""
     if not sli.samples and not sli.down:
         return Judgement(Verdict.NO_DATA, "all excused" if sli.excused and not sli.measured else "no samples")
-    if sli.low is None or sli.high is None:
-        return Judgement(Verdict.NO_DATA, "all excused")
+    assert sli.low is not None
+    assert sli.high is not None
     if satisfies(sli.low, guarantee):
         return _with_floor(guarantee, sli.lowest_coverage, f"{sli.up} of {sli.measured} slices up")
     if not satisfies(sli.high, guarantee):
@@ -66,10 +66,12 @@ def judge_availability(sli: Availability, guarantee: Guarantee) -> Judgement:
     )
 
 
-def judge_response(sli: ResponseTime, guarantee: Guarantee, coverage: Mapping[str, Fraction]) -> Judgement:
+def judge_response(
+    sli: ResponseTime, guarantee: Guarantee, coverage: Mapping[str, Fraction], *, all_excused: bool = False
+) -> Judgement:
     """Judge pooled processing times. `coverage` is each part's, by its name, for the floor."""
     if sli.share is None:
-        return Judgement(Verdict.NO_DATA, "no samples")
+        return Judgement(Verdict.NO_DATA, "all excused" if all_excused else "no samples")
     if satisfies(sli.share, guarantee):
         lowest = min(coverage.values(), default=None)
         return _with_floor(guarantee, lowest, f"{sli.within} of {sli.samples} transactions within the limit")

@@ -62,7 +62,8 @@ class RunRecord:
     its error bar) are null until the agent has an estimate. `latency` runs from before name resolution of the
     first step to the end of the last step; cleanup is left out. `interval` is kept with each run so that the
     accounts need no configuration: the run speaks for its region until `scheduled_at + interval`.
-    `cleanup` is "none", "confirmed" or "unconfirmed".
+    `cleanup` is "none", "pending", "confirmed" or "unconfirmed". A run is recorded as soon as it is measured; what
+    became of a pending cleanup follows in a record of purpose "cleanup" with the same check and times.
     """
 
     check: str

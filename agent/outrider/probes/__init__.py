@@ -7,7 +7,7 @@ Observation. Neither raises for what a target did.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -53,3 +53,8 @@ class Probe(Protocol):
 def join(target: Target, path: str) -> str:
     """The absolute URL of a path at a target."""
     return target.url.rstrip("/") + "/" + path.lstrip("/")
+
+
+def merge(headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Each header once: a later one takes the place of an earlier one of the same name, in any case."""
+    return tuple({name.lower(): (name, value) for name, value in headers}.values())

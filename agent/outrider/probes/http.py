@@ -20,7 +20,7 @@ import msgspec
 
 from outrider import __version__
 from outrider.core.outcome import Finding, Observation
-from outrider.probes import Generate, Prepared, Target, join
+from outrider.probes import Generate, Prepared, Target, join, merge
 from outrider.scenario import as_text
 from outrider.transport import HttpReply, HttpRequest
 
@@ -56,24 +56,23 @@ class HttpProbe:
 
     def prepare(self, request: Mapping[str, Any], target: Target, generate: Generate) -> Prepared:
         wanted = msgspec.convert(request, Request)
-        headers = {"User-Agent": USER_AGENT, "Accept": "*/*", **dict(target.headers)}
+        headers = [("User-Agent", USER_AGENT), ("Accept", "*/*"), *target.headers]
         body = b""
         if wanted.json is not None:
             body = json.dumps(wanted.json, separators=(",", ":")).encode()
-            headers["Content-Type"] = "application/json"
+            headers.append(("Content-Type", "application/json"))
         elif wanted.form is not None:
             pairs = [(key, "" if value is None else as_text(value)) for key, value in _fields(wanted.form)]
             body = urlencode(pairs).encode()
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
+            headers.append(("Content-Type", "application/x-www-form-urlencoded"))
         elif wanted.body is not None:
             body = wanted.body.encode()
-        headers |= wanted.headers
         sent = {f"contains.{number}": text for number, text in enumerate(wanted.contains)}
         return Prepared(
             HttpRequest(
                 wanted.method,
                 join(target, wanted.path),
-                tuple(headers.items()),
+                merge([*headers, *wanted.headers.items()]),
                 body,
                 target.ca_file,
                 target.verify_tls,
@@ -114,7 +113,7 @@ def status_findings(reply: HttpReply) -> Iterator[Finding]:
 
 
 def _expects_json(prepared: Prepared) -> bool:
-    return any(name == "Content-Type" and value == "application/json" for name, value in prepared.request.headers)
+    return ("content-type", "application/json") in ((name.lower(), value) for name, value in prepared.request.headers)
 
 
 def _fields(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:

@@ -17,7 +17,7 @@ import msgspec
 from outrider.codecs import eligibility
 from outrider.codecs.core_envelope import X12_270, Envelope
 from outrider.core.outcome import Observation
-from outrider.probes import Generate, Prepared, Target, join
+from outrider.probes import Generate, Prepared, Target, join, merge
 from outrider.probes.http import USER_AGENT
 from outrider.probes.x12_envelopes import ENVELOPES
 from outrider.transport import HttpReply, HttpRequest
@@ -111,9 +111,8 @@ class X12Probe:
                 password=wanted.password,
             )
         )
-        headers = {"User-Agent": USER_AGENT, "Content-Type": content_type, **dict(target.headers)}
-        url = join(target, wanted.path)
-        http = HttpRequest("POST", url, tuple(headers.items()), body, target.ca_file, target.verify_tls)
+        headers = merge([("User-Agent", USER_AGENT), ("Content-Type", content_type), *target.headers])
+        http = HttpRequest("POST", join(target, wanted.path), headers, body, target.ca_file, target.verify_tls)
         return Prepared(http, {"envelope": wanted.envelope, "trace": trace, "payload_id": payload_id})
 
     def read(self, prepared: Prepared, reply: HttpReply) -> Observation:
