@@ -1,31 +1,47 @@
-"""A clearinghouse: POST /core/realtime takes a 270, 276 or 278 in a CORE MIME envelope, and answers it.
+"""A clearinghouse: takes a 270, 276 or 278 and answers it, in a CORE envelope over MIME at POST /core/realtime and
+over SOAP at POST /core/soap, and without an envelope at POST /x12.
 
 Rules
 -----
 1. Envelope first. A field that is missing or wrong is answered with the rule's ErrorCode (`PayloadTypeRequired`,
-   `SenderIDIllegal`, `VersionMismatch`, `UnAuthorized`, ...) and HTTP 200; what is no multipart message at all,
-   with HTTP 400.
+   `SenderIDIllegal`, `VersionMismatch`, `UnAuthorized`, ...) and HTTP 200; what is no envelope at all, as
+   `outrider_sandbox.wires` says. Without an envelope there is HTTP to say it: 415 for a content type that is not
+   application/edi-x12, 401 for credentials (HTTP Basic), 400 for what is no X12.
 2. Then the interchange: X12 that does not hold together gets a TA1 or a 999, see `outrider_sandbox.acknowledge`.
 3. Then the inquiry, see `outrider_sandbox.members` for eligibility, `outrider_sandbox.claims` for claim status,
    `outrider_sandbox.reviews` for prior authorisation.
 4. An answer echoes PayloadID and TRN. Its own control numbers are never used twice.
 
-Sources: CAQH CORE connectivity rule vC2.2.0 (envelope, error codes), X12 005010X279A1, 005010X212, 005010X217.
+Sources: CAQH CORE connectivity rule vC2.2.0 (envelope, error codes), X12 005010X279A1, 005010X212, 005010X217,
+RFC 1767 (application/edi-x12), RFC 7617 (Basic).
 """
 
 from __future__ import annotations
 
 import hmac
 import uuid
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from aiohttp import web
 
-from outrider.codecs import claim_status, core_mime, eligibility, prior_authorization
+from outrider.codecs import claim_status, eligibility, prior_authorization, x12
 from outrider.codecs.claim_status import ClaimInquiry, ClaimStatus
-from outrider.codecs.core_mime import Envelope, EnvelopeError
+from outrider.codecs.core_envelope import (
+    SUCCESS,
+    VERSION,
+    X12_270,
+    X12_271,
+    X12_276,
+    X12_277,
+    X12_278_REQUEST,
+    X12_278_RESPONSE,
+    Envelope,
+    EnvelopeError,
+)
 from outrider.codecs.eligibility import Inquiry, Rejection
 from outrider.codecs.prior_authorization import Decision, ReviewRequest
 from outrider.codecs.x12 import X12Error
@@ -36,11 +52,13 @@ from outrider_sandbox.line import Call, Line
 from outrider_sandbox.members import judge
 from outrider_sandbox.reviews import judge_review
 from outrider_sandbox.settings import Settings
+from outrider_sandbox.wires import MimeWire, SoapWire, Wire
 
 COMPONENT = "clearinghouse"
 ENVELOPE_ERROR = "CoreEnvelopeError"
+EDI_X12 = "application/edi-x12"
 _MOST_CONTROL_NUMBERS = 999_999_999
-_ANSWERED = (core_mime.X12_270, core_mime.X12_276, core_mime.X12_278_REQUEST)
+_ANSWERED = (X12_270, X12_276, X12_278_REQUEST)
 
 # The rule names an error after its field: what the reader found, and the ending of the name.
 _SUFFIXES: Mapping[str, str] = {"missing": "Required", "empty": "Required", "illegal": "Illegal", "twice": "Illegal"}
@@ -66,35 +84,57 @@ class Clearinghouse:
         self._control = int(now().timestamp() * 10) % _MOST_CONTROL_NUMBERS
 
     def add_to(self, router: web.UrlDispatcher, line: Line) -> None:
-        router.add_post("/core/realtime", line.attach(COMPONENT, "realtime", self._realtime))
+        for path, wire in (("/core/realtime", MimeWire()), ("/core/soap", SoapWire())):
+            router.add_post(path, line.attach(COMPONENT, "realtime", partial(self._realtime, wire)))
+        router.add_post("/x12", line.attach(COMPONENT, "realtime", self._plain))
 
-    def _realtime(self, call: Call) -> Answer:
+    def _realtime(self, wire: Wire, call: Call) -> Answer:
         control_number = self._next_control_number()
         try:
-            envelope = core_mime.read(call.request.headers.get("Content-Type", ""), call.body)
+            envelope = wire.read(call.request.headers.get("Content-Type", ""), call.body)
         except EnvelopeError as error:
-            return self._envelope_error(self._stranger(control_number), "", _refusal(error), control_number)
+            refusal = _refusal(error)
+            if refusal is None:
+                return wire.refuse(error)
+            return self._send(wire, self._envelope_error(self._stranger(control_number), "", refusal), control_number)
+        if broken := wire.break_down(call.drawn):
+            return broken
         try:
             self._check(envelope)
-            payload_type, payload = self._answer_x12(envelope, call, control_number)
-        except _EnvelopeRefused as refused:
-            return self._envelope_error(envelope.payload_id, envelope.sender_id, refused, control_number)
-        answer = self._envelope(envelope.payload_id, envelope.sender_id, payload_type, payload)
-        if call.drawn.take("wrong_payload_id"):
-            answer = replace(answer, payload_id=self._stranger(control_number))
-        return self._send(answer, control_number)
+            payload_type, payload = self._answer_x12(envelope.payload_type, envelope.payload, call, control_number)
+            answer = self._envelope(envelope.payload_id, envelope.sender_id, payload_type, payload)
+            if call.drawn.take("wrong_payload_id"):
+                answer = replace(answer, payload_id=self._stranger(control_number))
+            return self._send(wire, answer, control_number)
+        except EnvelopeError:  # an acknowledgement would repeat what this wire cannot carry
+            refused = _EnvelopeRefused("PayloadIllegal", "the payload holds characters that X12 does not have")
+        except _EnvelopeRefused as error:
+            refused = error
+        answer = self._envelope_error(envelope.payload_id, envelope.sender_id, refused)
+        return self._send(wire, answer, control_number)
 
-    def _answer_x12(self, envelope: Envelope, call: Call, control_number: int) -> tuple[str, bytes]:
-        payload = envelope.payload
+    def _plain(self, call: Call) -> Answer:
+        if call.request.content_type != EDI_X12:
+            raise Refusal(415, "unsupported_media_type", f"Content-Type is not {EDI_X12}")
+        if self._settings.core_username and not self._knows_basic(call.request.headers.get("Authorization", "")):
+            refusal = Refusal(401, "unauthorized", "the credentials (HTTP Basic) are not the ones agreed on").answer
+            return replace(refusal, headers={"WWW-Authenticate": 'Basic realm="outrider-sandbox"'})
         try:
-            if envelope.payload_type == core_mime.X12_276:
+            _, payload = self._answer_x12(_type_of(call.body), call.body, call, self._next_control_number())
+        except _EnvelopeRefused as refused:
+            raise Refusal(400, "not_x12", refused.message) from None
+        return Answer(200, payload, EDI_X12)
+
+    def _answer_x12(self, payload_type: str, payload: bytes, call: Call, control_number: int) -> tuple[str, bytes]:
+        try:
+            if payload_type == X12_276:
                 claim_inquiry = claim_status.read_request(payload)
-                return core_mime.X12_277, self._answer_claim_inquiry(claim_inquiry, call, control_number)
-            if envelope.payload_type == core_mime.X12_278_REQUEST:
+                return X12_277, self._answer_claim_inquiry(claim_inquiry, call, control_number)
+            if payload_type == X12_278_REQUEST:
                 request = prior_authorization.read_request(payload)
-                return core_mime.X12_278_RESPONSE, self._answer_review(request, call, control_number)
+                return X12_278_RESPONSE, self._answer_review(request, call, control_number)
             inquiry = eligibility.read_inquiry(payload)
-            return core_mime.X12_271, self._answer_inquiry(inquiry, call, control_number)
+            return X12_271, self._answer_inquiry(inquiry, call, control_number)
         except X12Error as error:  # it cannot be read, or holds what an answer could not repeat
             refusal = reject(
                 payload, error, sender=self._settings.receiver_id, control_number=control_number, created=self._now()
@@ -151,9 +191,9 @@ class Clearinghouse:
         settings = self._settings
         if envelope.error_code:
             raise _EnvelopeRefused("ErrorCodeIllegal", "a request has no ErrorCode")
-        if envelope.core_rule_version != core_mime.VERSION:
+        if envelope.core_rule_version != VERSION:
             raise _EnvelopeRefused("VersionMismatch", "CORERuleVersion is not 2.2.0, the only one served here")
-        if settings.core_username and not self._knows(envelope):
+        if settings.core_username and not self._knows(envelope.username, envelope.password):
             raise _EnvelopeRefused("UnAuthorized", "UserName or Password is not the one that was agreed on")
         if envelope.payload_type not in _ANSWERED:
             raise _EnvelopeRefused("PayloadTypeIllegal", f"PayloadType is none of {', '.join(_ANSWERED)}")
@@ -164,16 +204,24 @@ class Clearinghouse:
         if not _is_time(envelope.timestamp):
             raise _EnvelopeRefused("TimeStampIllegal", "TimeStamp is not a UTC time such as 2026-06-01T22:00:00Z")
 
-    def _knows(self, envelope: Envelope) -> bool:
-        given = f"{envelope.username}\n{envelope.password}".encode()
+    def _knows(self, username: str, password: str) -> bool:
+        given = f"{username}\n{password}".encode()
         agreed = f"{self._settings.core_username}\n{self._settings.core_password}".encode()
         return hmac.compare_digest(given, agreed)
 
-    def _envelope_error(self, payload_id: str, client: str, refused: _EnvelopeRefused, control_number: int) -> Answer:
-        envelope = self._envelope(payload_id, client, ENVELOPE_ERROR, b"")
-        return self._send(replace(envelope, error_code=refused.code, error_message=refused.message), control_number)
+    def _knows_basic(self, header: str) -> bool:
+        scheme, _, given = header.partition(" ")
+        agreed = b64encode(f"{self._settings.core_username}:{self._settings.core_password}".encode())
+        is_right = hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), agreed)
+        return is_right and scheme.lower() == "basic"
 
-    def _envelope(self, payload_id: str, client: str, payload_type: str, payload: bytes) -> Envelope:
+    def _envelope_error(self, payload_id: str, client: str, refused: _EnvelopeRefused) -> Envelope:
+        envelope = self._envelope(payload_id, client, ENVELOPE_ERROR, b"", refused.code)
+        return replace(envelope, error_message=refused.message)
+
+    def _envelope(
+        self, payload_id: str, client: str, payload_type: str, payload: bytes, error_code: str = SUCCESS
+    ) -> Envelope:
         return Envelope(
             payload_type=payload_type,
             payload_id=payload_id,
@@ -181,12 +229,11 @@ class Clearinghouse:
             sender_id=self._settings.receiver_id,
             receiver_id=client,
             payload=payload,
-            error_code=core_mime.SUCCESS,
+            error_code=error_code,
         )
 
-    def _send(self, envelope: Envelope, control_number: int) -> Answer:
-        content_type, body = core_mime.write(envelope, boundary=f"outrider-{self._stranger(control_number)}")
-        return Answer(200, body, content_type)
+    def _send(self, wire: Wire, envelope: Envelope, control_number: int) -> Answer:
+        return wire.write(envelope, f"outrider-{self._stranger(control_number)}")
 
     def _stranger(self, control_number: int) -> str:
         """A UUID that nobody sent us: somebody else's PayloadID or trace."""
@@ -198,12 +245,21 @@ class Clearinghouse:
         return self._control
 
 
-def _refusal(error: EnvelopeError) -> _EnvelopeRefused:
-    """The rule's error code for an envelope that could not be read. Raises Refusal (400) when it is none at all."""
+def _refusal(error: EnvelopeError) -> _EnvelopeRefused | None:
+    """The rule's error code for an envelope that could not be read; None when it is none at all."""
     suffix = _SUFFIXES.get(error.code)
     if suffix is None or not error.field.isalpha():
-        raise Refusal(400, error.code, str(error), field=error.place)
+        return None
     return _EnvelopeRefused(error.field + suffix, error.message)
+
+
+def _type_of(payload: bytes) -> str:
+    """What a payload without an envelope is, by its first transaction set; what cannot be read is taken for a 270."""
+    try:
+        sets = [transaction.set_id for transaction in x12.read(payload).transactions]
+    except X12Error:
+        sets = []
+    return {"276": X12_276, "278": X12_278_REQUEST}.get(sets[0] if sets else "", X12_270)
 
 
 def _cut(payload: bytes, call: Call) -> bytes:

@@ -7,8 +7,9 @@ Rules
 2. Faults at the door (`unauthorized`, `throttle`, `maintenance`) refuse a request before anything is done with it.
 3. All other kinds hit the answer. What was asked for has been done by then: a payment is made although its answer
    is lost. `error` and `html` alone can say `committed: false`, and then refuse at the door too.
-4. `aaa` (on a 271), `stc` (on a 277), `hcr` (on a 278), `wrong_trn` and `wrong_payload_id` speak X12 and CORE, so
-   only the clearinghouse can have them.
+4. `aaa` (on a 271), `stc` (on a 277), `hcr` (on a 278), `wrong_trn`, `wrong_payload_id` and `soap_fault` speak X12,
+   CORE and SOAP, so only the clearinghouse can have them. A wire that has no PayloadID, or no SOAP, passes over the
+   fault, and no hit is counted.
 """
 
 from __future__ import annotations
@@ -109,6 +110,7 @@ KINDS: Mapping[str, Kind] = {
     "hcr": Kind({"code": Choice(HCR_CODES)}, _CLEARINGHOUSE),
     "wrong_trn": Kind(components=_CLEARINGHOUSE),
     "wrong_payload_id": Kind(components=_CLEARINGHOUSE),
+    "soap_fault": Kind({"code": Choice(("Receiver", "Sender"), default="Receiver")}, _CLEARINGHOUSE),
     "truncate": Kind(),
     "delay": Kind({"ms": Number(1, 600_000)}),
     "hang": Kind(),

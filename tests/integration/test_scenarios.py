@@ -6,6 +6,7 @@ import itertools
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from sandbox_support import Sandbox, running
 
@@ -18,7 +19,7 @@ from outrider.core.units import SECOND
 from outrider.execution import Check, Execution, Generators, Surroundings
 from outrider.probes import Target
 from outrider.resources import shipped
-from outrider.scenario import CleanupState
+from outrider.scenario import CleanupState, Scenario
 from outrider.transport.aiohttp_wire import AiohttpTransport
 
 SHIPPED = {path.stem: path for path in sorted(shipped("scenarios").glob("*.yaml"))}
@@ -41,7 +42,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
         yield sandbox
 
 
-async def run(sandbox: Sandbox, name: str, path: Path | None = None) -> Execution:
+async def run(sandbox: Sandbox, name: str, path: Path | None = None, scenario: Scenario | None = None) -> Execution:
     """One run of a scenario, cleaned up."""
     clock = SystemClock()
     transport = AiohttpTransport(clock)
@@ -51,7 +52,7 @@ async def run(sandbox: Sandbox, name: str, path: Path | None = None) -> Executio
 
     check = Check(
         name=name,
-        scenario=load_scenario(path or SHIPPED[name]),
+        scenario=scenario or load_scenario(path or SHIPPED[name]),
         target=Target("sandbox", sandbox.url + PATH_OF_TARGET.get(name, "")),
         timetable=Timetable("test", name, 60 * SECOND),
         timeout=10 * SECOND,
@@ -82,13 +83,20 @@ def test_a_scenario_is_called_as_its_file_and_says_what_it_proves(name: str) -> 
 X12_SCENARIOS = [name for name in SHIPPED if name.startswith(("eligibility", "claim-status", "prior-"))]
 
 
-@pytest.mark.parametrize("name", X12_SCENARIOS)
+BROKEN = {
+    "truncate": ("truncated", "x12/"),
+    "wrong_trn": ("mismatch", "echo/trn"),
+    "wrong_payload_id": ("mismatch", "echo/payload_id"),
+}
+
+
 @pytest.mark.parametrize(
-    ("kind", "code", "place"),
+    ("name", "kind", "code", "place"),
     [
-        ("truncate", "truncated", "x12/"),
-        ("wrong_trn", "mismatch", "echo/trn"),
-        ("wrong_payload_id", "mismatch", "echo/payload_id"),
+        (name, kind, *trouble)
+        for name in X12_SCENARIOS
+        for kind, trouble in BROKEN.items()
+        if (name, kind) != ("eligibility-plain", "wrong_payload_id")  # without an envelope there is no PayloadID
     ],
 )
 async def test_an_answer_that_is_broken_or_somebody_elses_is_malformed_whatever_was_expected(
@@ -144,3 +152,14 @@ async def test_an_unknown_member_who_is_suddenly_covered_is_unexpected(sandbox: 
     known.write_text(text.replace("OUT199999999", "OUT100000001").replace("TESTNOBODY", "TESTONE"), encoding="utf-8")
     outcome = (await run(sandbox, "known", known)).outcome
     assert (outcome.outcome, outcome.place) == (OutcomeClass.BUSINESS_UNEXPECTED, "expect/aaa")
+
+
+@pytest.mark.parametrize("envelope", ["core-soap", "none"])
+@pytest.mark.parametrize("name", ["claim-status", "prior-authorization"])
+async def test_every_transaction_goes_over_every_wire(sandbox: Sandbox, name: str, envelope: str) -> None:
+    path = {"core-soap": "/core/soap", "none": "/x12"}[envelope]
+    scenario = load_scenario(SHIPPED[name])
+    (step,) = scenario.steps
+    other = msgspec.structs.replace(step, request={**step.request, "envelope": envelope, "path": path})
+    execution = await run(sandbox, name, scenario=msgspec.structs.replace(scenario, steps=[other]))
+    assert execution.outcome == Outcome(OutcomeClass.OK)

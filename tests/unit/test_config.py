@@ -506,7 +506,7 @@ KNOWN = "uuid, control_number, trace, stan, now, today, today-30d, secret:NAME"
         ),
         pytest.param(
             changed("path: /ask", "path: /ask\n      body: x", SCENARIO),
-            "ask.yaml:10:7: request: a request has a body or a json, not both",
+            "ask.yaml:10:7: request: a request has one of body, json and form, not several",
             id="a body beside json",
         ),
         pytest.param(

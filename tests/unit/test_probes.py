@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outrider import __version__
-from outrider.codecs import claim_status, core_mime
+from outrider.codecs import claim_status, core_mime, core_soap
 from outrider.codecs.core_mime import Envelope
 from outrider.codecs.eligibility import Benefit, Inquiry, Rejection, read_inquiry, write_response
 from outrider.codecs.outcome_table import OUTCOME_TABLE
@@ -165,7 +165,7 @@ def test_neither_headers_nor_body_of_a_request_are_in_its_repr() -> None:
 @pytest.mark.parametrize(
     ("request_keys", "message"),
     [
-        ({"path": "/", "body": "x", "json": {}}, "a request has a body or a json, not both"),
+        ({"path": "/", "body": "x", "json": {}}, "a request has one of body, json and form, not several"),
         ({"path": "/", "method": "get"}, "'get' is not an HTTP method; write it like GET or POST"),
         ({"path": "/", "method": "GE T"}, "'GE T' is not an HTTP method; write it like GET or POST"),
         ({"path": "/", "method": ""}, "'' is not an HTTP method; write it like GET or POST"),
@@ -308,7 +308,12 @@ def test_an_inquiry_goes_out_in_an_envelope_with_everything_that_was_drawn() -> 
     assert question.request.url == "https://gateway.test/api/core"
     assert (question.request.ca_file, question.request.verify_tls) == ("ca.pem", False)
     assert dict(question.request.headers)["X-Site"] == "east"
-    assert question.sent == {"transaction": "eligibility", "trace": "TRACE0001", "payload_id": DRAWN["uuid"]}
+    assert question.sent == {
+        "transaction": "eligibility",
+        "envelope": "core-mime",
+        "trace": "TRACE0001",
+        "payload_id": DRAWN["uuid"],
+    }
     assert envelope.payload_type == "X12_270_Request_005010X279A1"
     assert (envelope.payload_id, envelope.timestamp) == (DRAWN["uuid"], DRAWN["now"])
     assert (envelope.sender_id, envelope.receiver_id) == ("OUTRIDER", "CLEARING")
@@ -495,6 +500,14 @@ def of_277(name: str, category: str, outcome: OutcomeClass, where: str = "", **e
     return Example(name, lambda: claim_seen(category), outcome, place, code, _expected(expect))
 
 
+def soap_fault(code: str, outcome: OutcomeClass) -> Example:
+    """An answer to an inquiry over SOAP."""
+    content_type, body = core_soap.write_fault(code, "because")
+    reply_ = HttpReply(400 if code == "Sender" else 500, (("Content-Type", content_type),), body)
+    question = inquiry(envelope="core-soap")
+    return Example(f"SOAP fault {code}", lambda: X12.read(question, reply_), outcome, "envelope/fault", code)
+
+
 def wire(code: str, place: str, outcome: OutcomeClass) -> Example:
     """An exchange that failed; the transport's tests show that these are what it says."""
     return Example(f"{place} {code}", lambda: Observation.failed(code, place), outcome, place, code)
@@ -576,6 +589,11 @@ EXAMPLES = [
     of_271("our password", lambda: refusal("UnAuthorized"), C.PROBE_FAULT, "envelope/errorcode=UnAuthorized"),
     of_271("not served here", lambda: refusal("NotSupported"), C.PROBE_FAULT, "envelope/errorcode=NotSupported"),
     of_271("our envelope at large", lambda: refusal("Sender"), C.PROBE_FAULT, "envelope/errorcode=Sender"),
+    soap_fault("Receiver", C.SERVICE_DOWN),
+    soap_fault("Sender", C.PROBE_FAULT),
+    soap_fault("MustUnderstand", C.PROBE_FAULT),
+    soap_fault("VersionMismatch", C.PROBE_FAULT),
+    soap_fault("DataEncodingUnknown", C.PROBE_FAULT),
     of_271("a code that CORE does not know", lambda: refusal("Oops"), C.MALFORMED, "envelope/errorcode=Oops"),
     of_271("a code that is none", lambda: refusal("%&!"), C.MALFORMED, "envelope/errorcode=unreadable"),
     of_271("401 to X12", lambda: replace(answer(), status=401), C.PROBE_FAULT, "status=401"),

@@ -3,7 +3,8 @@
 Rows are tried from the top. A configuration's own rows are put before these (agent key `outcomes`).
 
 Sources: X12 005010X279A1 (AAA03 reject reasons by loop), X12 005010X212 (STC01, code list 507),
-X12C 005010X231A1 (999, TA1), CAQH CORE connectivity rule vC2.2.0 (envelope error codes), RFC 9110 (HTTP status).
+X12C 005010X231A1 (999, TA1), CAQH CORE connectivity rule vC2.2.0 (envelope error codes), SOAP 1.2 part 1, 5.4.6
+(fault codes), RFC 9110 (HTTP status).
 """
 
 from __future__ import annotations
@@ -36,6 +37,12 @@ OUTCOME_TABLE: OutcomeTable = (
     Rule("envelope/errorcode", "UnAuthorized", C.PROBE_FAULT),
     Rule("envelope/errorcode", "NotSupported", C.PROBE_FAULT),
     Rule("envelope/errorcode", "Sender", C.PROBE_FAULT),
+    # SOAP faults: the receiver's trouble is the service's; what it will not take of ours is our fault.
+    Rule("envelope/fault", "Receiver", C.SERVICE_DOWN),
+    Rule("envelope/fault", "Sender", C.PROBE_FAULT),
+    Rule("envelope/fault", "MustUnderstand", C.PROBE_FAULT),
+    Rule("envelope/fault", "VersionMismatch", C.PROBE_FAULT),
+    Rule("envelope/fault", "DataEncodingUnknown", C.PROBE_FAULT),
     Rule("envelope/*", "*", C.MALFORMED),
     # X12 acknowledgements that reject our request.
     Rule("ta1/*", "*", C.PROBE_FAULT),

@@ -1,5 +1,9 @@
 """The `http` probe: any request over HTTP, with JSON bodies read into facts.
 
+A request's body is `body` (a text), `json`, or `form`: a mapping that is sent urlencoded. In a form, mappings and lists
+within it become keys in brackets, as card gateways want them: `card: {number: ...}` is `card[number]=...`, and the
+first of a list `items[0]=...`. true, false and numbers are written as in YAML, null as an empty text.
+
 Facts: `status`, `header.<name in lower case>`, and `json.<path>` for each scalar of a JSON answer
 ("json.card.last4", "json.items.0.id"), the first 500 of them, where the path has at most 200 characters.
 """
@@ -10,6 +14,7 @@ import json
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -33,6 +38,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     headers: dict[str, str] = {}
     body: str | None = None
     json: Any = None
+    form: dict[str, Any] | None = None
     contains: list[str] = []
 
 
@@ -41,8 +47,10 @@ class HttpProbe:
 
     def check(self, request: Mapping[str, Any]) -> None:
         read = msgspec.convert(request, Request)
-        if read.body is not None and read.json is not None:
-            raise ValueError("a request has a body or a json, not both")
+        if [read.body, read.json, read.form].count(None) < 2:
+            raise ValueError("a request has one of body, json and form, not several")
+        if empty := [key for key, value in _fields(read.form or {}) if isinstance(value, dict | list) and key]:
+            raise ValueError(f"form: {empty[0]} is an empty mapping or list, which a form cannot say")
         if not read.method.isalpha() or read.method != read.method.upper():
             raise ValueError(f"{read.method!r} is not an HTTP method; write it like GET or POST")
 
@@ -53,6 +61,10 @@ class HttpProbe:
         if wanted.json is not None:
             body = json.dumps(wanted.json, separators=(",", ":")).encode()
             headers.append(("Content-Type", "application/json"))
+        elif wanted.form is not None:
+            pairs = [(key, "" if value is None else as_text(value)) for key, value in _fields(wanted.form)]
+            body = urlencode(pairs).encode()
+            headers.append(("Content-Type", "application/x-www-form-urlencoded"))
         elif wanted.body is not None:
             body = wanted.body.encode()
         sent = {f"contains.{number}": text for number, text in enumerate(wanted.contains)}
@@ -102,6 +114,15 @@ def status_findings(reply: HttpReply) -> Iterator[Finding]:
 
 def _expects_json(prepared: Prepared) -> bool:
     return ("content-type", "application/json") in ((name.lower(), value) for name, value in prepared.request.headers)
+
+
+def _fields(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Every field of a form with its key in brackets, in order; an empty mapping or list as it is."""
+    if not isinstance(value, dict | list) or (not value and key):
+        yield key, value
+        return
+    for name, each in value.items() if isinstance(value, dict) else enumerate(value):
+        yield from _fields(each, f"{key}[{name}]" if key else str(name))
 
 
 def _leaves(value: Any, path: str = "json", depth: int = 0) -> Iterator[tuple[str, str]]:

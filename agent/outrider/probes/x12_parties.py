@@ -44,9 +44,13 @@ class Member(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class CoreRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every step says. `usage` is ISA15: T for test, P for production. A `dependent` is the patient."""
+    """What every step says. `usage` is ISA15: T for test, P for production. A `dependent` is the patient.
+
+    `username` and `password` go into the envelope; without one they stand in the target's headers.
+    """
 
     path: str
+    envelope: Literal["core-mime", "core-soap", "none"] = "core-mime"
     sender: str
     receiver: str
     payer: Party
