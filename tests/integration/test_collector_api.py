@@ -342,12 +342,13 @@ async def test_batches_that_wait_for_a_commit_are_committed_together_and_each_is
     async with collecting(tmp_path, store=store) as collector:
         store.gate = threading.Event()
         first = asyncio.create_task(collector.send(batch(*THREE, agent="first-1")))
-        await asyncio.to_thread(store.entered.wait)
+        assert await asyncio.to_thread(store.entered.wait, 10)
         wrong = with_body(b'{"check":1}', first=10)
         made = (batch(*THREE), batch(*THREE), wrong, batch(run(latency=1)), batch(*THREE, agent="west-1"))
         waiting = [asyncio.create_task(collector.send(each)) for each in made]
-        while collector.rooms.intake._waiting.qsize() < 5:  # noqa: ASYNC110 - what is waited for has no event
-            await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            while collector.rooms.intake._waiting.qsize() < 5:  # noqa: ASYNC110 - what is waited for has no event
+                await asyncio.sleep(0)
         store.gate.set()
         answers = await asyncio.gather(first, *waiting)
         assert sorted(each.http for each in answers[1:]) == [200, 200, 200, 409, 422]
@@ -360,7 +361,7 @@ async def test_a_collector_that_stops_commits_what_waits_and_refuses_the_rest(tm
     intake = Intake(store, SettableClock())
     store.gate = threading.Event()
     waiting = [asyncio.create_task(intake.submit(batch(*THREE, agent=f"east-{n}"))) for n in range(3)]
-    await asyncio.to_thread(store.entered.wait)
+    assert await asyncio.to_thread(store.entered.wait, 10)
     closing_down = asyncio.create_task(asyncio.to_thread(intake.close))
     store.gate.set()
     assert [answer.stored for answer in await asyncio.gather(*waiting)] == [3, 3, 3]
@@ -692,7 +693,7 @@ async def test_a_statement_made_while_results_are_being_committed_stays_what_it_
         store.entered.clear()
         late = batch(*minutes(5, outcome="service_down"), agent="west-9")
         sending = asyncio.create_task(collector.send(late))
-        await asyncio.to_thread(store.entered.wait)
+        assert await asyncio.to_thread(store.entered.wait, 10)
         query = {"from": "2026-06-15T10:30:00Z", "to": "2026-06-15T11:00:00Z", "as_of": "2026-06-15T12:00:00Z"}
         asking = asyncio.create_task(collector.get("/v1/statements", **query))
         for _ in range(50):
