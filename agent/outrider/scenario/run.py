@@ -25,177 +25,18 @@ Rules
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal
-
-import msgspec
+from typing import Any
 
 from outrider.core.outcome import OK, Expected, Observation, Outcome, OutcomeClass, OutcomeTable, classify
+from outrider.scenario.file import Cleanup, Scenario, Step
+from outrider.scenario.naming import OPAQUE, as_text, is_generator, plain_names, references, render
 
-Scalar = str | int | float | bool | None
-Path = tuple[str | int, ...]
-Problem = tuple[Path, str]
-
-OPAQUE = "\ufffd"
-"""Stands for a value that is not the scenario's own."""
-
-GENERATORS = ("uuid", "control_number", "trace", "stan", "now", "today")
-_REFERENCE = re.compile(r"\$(?:\$|\{([^{}$]*)\}|)")
-_TODAY = re.compile(r"today(?:[+-]\d{1,4}d)?")
-_SECRET = re.compile(r"secret:[A-Za-z_][A-Za-z0-9_]*")
 _NEVER_SENT = ("net/resolve", "net/connect", "net/tls", "agent/")
 _MAYBE_DONE = ("408", "409")
 _SAYS_NOTHING = ("401", "403", "429", *_MAYBE_DONE)
-
-
-class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One exchange. `request` belongs to the probe; `expect`, `echo` and `capture` speak of its facts. `pays` is said
-    of a step that moves money without an amount in its request; one with an amount pays anyway."""
-
-    name: str
-    probe: str | None = None
-    request: dict[str, Any]
-    expect: dict[str, Scalar | list[Scalar]] = {}
-    echo: dict[str, str] = {}
-    capture: dict[str, str] = {}
-    pays: bool = False
-
-
-class Cleanup(Step, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A step that undoes another; left out where the step named by `unless` has done it already."""
-
-    undoes: str
-    unless: str | None = None
-
-
-class Money(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The most that one request may ask for: `max_amount` in minor units (cents) of an ISO 4217 currency. `unit` is
-    what the service takes amounts in: "major" where ten dollars are written 10 or 10.00."""
-
-    max_amount: int
-    currency: str
-    unit: Literal["minor", "major"] = "minor"
-
-
-class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An ordered transaction, as its file says. `probe` is the kind of every step that names none."""
-
-    name: str
-    title: str
-    synthetic: bool
-    probe: str
-    steps: list[Step]
-    cleanup: list[Cleanup] = []
-    names: dict[str, str] = {}
-    description: str = ""
-    money: Money | None = None
-    no_cleanup_because: str = ""
-
-    def kind(self, step: Step) -> str:
-        """The probe kind of a step."""
-        return step.probe or self.probe
-
-    def located_steps(self) -> Iterator[tuple[Path, Step]]:
-        """Every step with its place in the file."""
-        for number, step in enumerate(self.steps):
-            yield ("steps", number), step
-        for number, cleanup in enumerate(self.cleanup):
-            yield ("cleanup", number), cleanup
-
-    def problems(self) -> Iterator[Problem]:
-        """What is wrong with the file beyond its shape: (place, message)."""
-        if not self.synthetic:
-            yield ("synthetic",), "a scenario must say 'synthetic: true': real people's data does not load"
-        if not self.steps:
-            yield ("steps",), "a scenario needs at least one step"
-        seen: set[str] = set()
-        for path, step in self.located_steps():
-            if step.name in seen:
-                yield (*path, "name"), f"two steps are called {step.name!r}"
-            seen.add(step.name)
-        measured = [step.name for step in self.steps]
-        for number, cleanup in enumerate(self.cleanup):
-            for key, name in (("undoes", cleanup.undoes), ("unless", cleanup.unless)):
-                if name is not None and name not in measured:
-                    yield ("cleanup", number, key), f"there is no step {name!r}; the steps are {', '.join(measured)}"
-        yield from self._unknown_names()
-
-    def _unknown_names(self) -> Iterator[Problem]:
-        known: set[str] = set()
-        for name, text in self.names.items():
-            yield from _check_names(text, ("names", name), known)
-            known.add(name)
-        known_after: dict[str, set[str]] = {}
-        for path, step in self.located_steps():
-            # A cleanup can count on no more than was known when the step it undoes had been answered.
-            here = known_after.get(step.undoes, known) if isinstance(step, Cleanup) else known
-            for key, value in (("request", step.request), ("expect", step.expect), ("echo", step.echo)):
-                yield from _check_names(value, (*path, key), here)
-            if not isinstance(step, Cleanup):
-                known |= step.capture.keys()
-                known_after[step.name] = set(known)
-
-
-def is_generator(name: str) -> bool:
-    """Whether `${name}` is drawn by the agent, not named by the scenario."""
-    return name in GENERATORS or bool(_TODAY.fullmatch(name) or _SECRET.fullmatch(name))
-
-
-def references(value: Any) -> Iterator[str]:
-    """Every name that a value refers to, in order; the empty name for a lone `$`."""
-    if isinstance(value, str):
-        yield from (found[1] or "" for found in _REFERENCE.finditer(value) if found[0] != "$$")
-    elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from references(each)
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from references(each)
-
-
-def render(value: Any, resolve: Callable[[str], str]) -> Any:
-    """A copy of the value with every `${name}` replaced by its text, and `$$` by `$`."""
-    if isinstance(value, str):
-        return _REFERENCE.sub(lambda found: "$" if found[0] == "$$" else resolve(found[1] or ""), value)
-    if isinstance(value, Mapping):
-        return {key: render(each, resolve) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [render(each, resolve) for each in value]
-    return value
-
-
-def plain_names(names: Mapping[str, str]) -> dict[str, str]:
-    """A scenario's `names` as far as its file says them: what is drawn at run time is OPAQUE."""
-    plain: dict[str, str] = {}
-    for name, text in names.items():
-        plain[name] = render(text, lambda found: plain.get(found, OPAQUE))
-    return plain
-
-
-def _check_names(value: Any, path: Path, known: set[str]) -> Iterator[Problem]:
-    if isinstance(value, Mapping):
-        for key, each in value.items():
-            yield from _check_names(each, (*path, key), known)
-    elif isinstance(value, list | tuple):
-        for number, each in enumerate(value):
-            yield from _check_names(each, (*path, number), known)
-    else:
-        for name in references(value):
-            if name not in known and not is_generator(name):
-                known_here = ", ".join([*GENERATORS, "today-30d", "secret:NAME", *sorted(known)])
-                yield path, f"'${{{name}}}' is not a name; known here are {known_here} (write $$ for a dollar sign)"
-
-
-def as_text(value: Scalar) -> str:
-    """How a scalar of YAML or JSON compares with a fact: true, false and null as they are written."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
 
 
 class CleanupState(StrEnum):
