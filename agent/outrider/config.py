@@ -34,7 +34,7 @@ from outrider.probes import Target
 from outrider.probes.table import PROBES
 from outrider.purse import Purse
 from outrider.resources import shipped
-from outrider.scenario import Scenario, references
+from outrider.scenario import Scenario, held_against, references
 from outrider.spool import DEFAULT_QUOTA
 from outrider.strict_yaml import (
     ConfigError,
@@ -329,5 +329,5 @@ def secret_names(scenario: Scenario) -> set[str]:
     """Every secret that a scenario refers to."""
     values: list[Any] = [scenario.names]
     for _, step in scenario.located_steps():
-        values += [step.request, step.expect, step.echo]
+        values += [step.request, *(value for _, value in held_against(step))]
     return {name.removeprefix("secret:") for name in references(values) if name.startswith("secret:")}

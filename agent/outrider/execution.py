@@ -186,7 +186,8 @@ class Execution:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(hurry.wait(), delay / SECOND)
             was_hurried = hurry.is_set()
-            self._run.try_again()
+            # Without the wait, what was not there a moment ago may still be under way.
+            self._run.try_again(is_apart=not was_hurried)
             while (call := self._run.next()) is not None:
                 await self._exchange(call, self.check.timeout)
             if was_hurried:

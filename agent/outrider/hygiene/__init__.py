@@ -8,7 +8,7 @@ Rules
    like a card number goes into a secret.
 2. A request with an amount pays, and so does a step that says `pays: true`. A scenario that pays says `money`, and no
    request asks for more. Each step that pays is undone by a cleanup, or undoes another one (`unless`), or the scenario
-   says `no_cleanup_because`.
+   says `no_cleanup_because`. An inquiry never pays.
 3. A provider's NPI and an ABA routing number have the right check digit.
 4. What can only be seen when a request is made is checked then: a request that breaks rule 1 or 2 is the agent's own
    fault, and is not sent. A cleanup is held to rule 1 alone, without what was captured: giving back goes first.

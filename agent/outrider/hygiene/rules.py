@@ -9,13 +9,14 @@ from typing import Any
 from outrider.codecs.check_digits import is_npi, is_routing_number
 from outrider.hygiene import cards, money
 from outrider.hygiene.walking import Place, fields
-from outrider.scenario import OPAQUE, Call, Cleanup, Money, Problem, Scenario, Step, plain_names, render
+from outrider.scenario import OPAQUE, Call, Cleanup, Inquiry, Money, Problem, Scenario, Step, plain_names, render
 from outrider.strict_yaml import Located
 
 _NOT_LISTED = (
     "is a card number, and no published test number (outrider/codecs/published_cards.py); "
     "a token that looks like one goes into ${secret:NAME}"
 )
+_INQUIRY_PAYS = "an inquiry asks, and moves no money: ask by a reference or an id, without an amount"
 _ROUTING_KEYS = frozenset(("routingnumber", "abanumber", "abaroutingnumber", "routingtransitnumber"))
 _NOT_A_LETTER = re.compile(r"[^a-z]")
 
@@ -71,6 +72,9 @@ def _money_problems(scenario: Scenario) -> Iterator[Problem]:
         yield from ((("money", key), message) for key, message in money.check_settings(scenario.money))
     for place, step in scenario.located_steps():
         if not _pays(scenario, step):
+            continue
+        if isinstance(step, Inquiry):
+            yield (*place, "request"), _INQUIRY_PAYS
             continue
         if scenario.money is None:
             yield (
@@ -134,6 +138,9 @@ def refuse_request(call: Call, limit: Money | None) -> None:
     """Raise ValueError where a rendered request must not be sent (rule 4)."""
     for place, shown in cards.unlisted(call.plain):
         raise ValueError(f"not sent: at {_dotted(place)}, {shown} {_NOT_LISTED}")
+    if isinstance(call.step, Inquiry) and call.kind in money.PAYING_KINDS:
+        for place, _ in money.amounts(call.request):
+            raise ValueError(f"not sent: at {_dotted(place)}, {_INQUIRY_PAYS}")
     if not call.is_measured or call.kind not in money.PAYING_KINDS:
         return
     asked = next(money.amounts(call.request), None)

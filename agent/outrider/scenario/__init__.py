@@ -1,8 +1,9 @@
-"""A scenario: what its file says (`file`), how names are filled in (`naming`), and one run of it (`run`)."""
+"""A scenario: what its file says (`file`), how names are filled in (`naming`), one run of it (`run`), and how a run is
+undone (`undoing`)."""
 
 from __future__ import annotations
 
-from outrider.scenario.file import Cleanup, Money, Scenario, Step
+from outrider.scenario.file import Cleanup, Inquiry, Money, Scenario, Step, held_against
 from outrider.scenario.naming import (
     GENERATORS,
     OPAQUE,
@@ -15,7 +16,8 @@ from outrider.scenario.naming import (
     references,
     render,
 )
-from outrider.scenario.run import Call, CleanupState, ScenarioRun
+from outrider.scenario.run import Call, ScenarioRun
+from outrider.scenario.undoing import CleanupState
 
 __all__ = [
     "GENERATORS",
@@ -23,6 +25,7 @@ __all__ = [
     "Call",
     "Cleanup",
     "CleanupState",
+    "Inquiry",
     "Money",
     "Path",
     "Problem",
@@ -31,6 +34,7 @@ __all__ = [
     "ScenarioRun",
     "Step",
     "as_text",
+    "held_against",
     "is_generator",
     "plain_names",
     "references",

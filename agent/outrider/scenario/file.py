@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import msgspec
 
-from outrider.scenario.naming import Path, Problem, Scalar, unknown_names
+from outrider.scenario.naming import Path, Problem, Scalar, drawn_anew, is_generator, references, unknown_names
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -23,11 +23,19 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     pays: bool = False
 
 
+class Inquiry(Step, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Asks whether a step happened of which nobody knows, and captures what undoing it needs. `absent` are the facts
+    of an answer that says that it did not happen."""
+
+    absent: dict[str, Scalar | list[Scalar]] = {}
+
+
 class Cleanup(Step, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A step that undoes another; left out where the step named by `unless` has done it already."""
 
     undoes: str
     unless: str | None = None
+    inquiry: Inquiry | None = None
 
 
 class Money(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,6 +70,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         for number, step in enumerate(self.steps):
             yield ("steps", number), step
         for number, cleanup in enumerate(self.cleanup):
+            if cleanup.inquiry is not None:
+                yield ("cleanup", number, "inquiry"), cleanup.inquiry
             yield ("cleanup", number), cleanup
 
     def problems(self) -> Iterator[Problem]:
@@ -75,6 +85,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             if step.name in seen:
                 yield (*path, "name"), f"two steps are called {step.name!r}"
             seen.add(step.name)
+            for key, value in held_against(step):
+                yield from drawn_anew(value, (*path, key))
         measured = [step.name for step in self.steps]
         for number, cleanup in enumerate(self.cleanup):
             for key, name in (("undoes", cleanup.undoes), ("unless", cleanup.unless)):
@@ -87,12 +99,41 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         for name, text in self.names.items():
             yield from unknown_names(text, ("names", name), known)
             known.add(name)
-        known_after: dict[str, set[str]] = {}
-        for path, step in self.located_steps():
+        before: dict[str, set[str]] = {}
+        for number, step in enumerate(self.steps):
+            yield from _unknown_in(step, ("steps", number), known)
+            before[step.name] = set(known)
+            known |= step.capture.keys()
+        captures = {step.name: step.capture.keys() for step in self.steps}
+        for number, cleanup in enumerate(self.cleanup):
             # A cleanup can count on no more than was known when the step it undoes had been answered.
-            here = known_after.get(step.undoes, known) if isinstance(step, Cleanup) else known
-            for key, value in (("request", step.request), ("expect", step.expect), ("echo", step.echo)):
-                yield from unknown_names(value, (*path, key), here)
-            if not isinstance(step, Cleanup):
-                known |= step.capture.keys()
-                known_after[step.name] = set(known)
+            asked_with = before.get(cleanup.undoes, known)
+            undone_with = asked_with | captures.get(cleanup.undoes, set())
+            if cleanup.inquiry is not None:
+                yield from _inquiry_problems(cleanup, cleanup.inquiry, ("cleanup", number, "inquiry"), asked_with)
+                undone_with = undone_with | cleanup.inquiry.capture.keys()
+            yield from _unknown_in(cleanup, ("cleanup", number), undone_with)
+
+
+def held_against(step: Step) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """What a step's answer is held against, with its key in the file."""
+    yield "expect", step.expect
+    yield "echo", step.echo
+    if isinstance(step, Inquiry):
+        yield "absent", step.absent
+
+
+def _unknown_in(step: Step, path: Path, known: set[str]) -> Iterator[Problem]:
+    for key, value in (("request", step.request), *held_against(step)):
+        yield from unknown_names(value, (*path, key), known)
+
+
+def _inquiry_problems(cleanup: Cleanup, inquiry: Inquiry, path: Path, known: set[str]) -> Iterator[Problem]:
+    """An inquiry is sent without an answer of the step that it asks about."""
+    yield from _unknown_in(inquiry, path, known)
+    if inquiry.pays:
+        yield (*path, "pays"), "an inquiry asks, and moves no money"
+    needed = set(references([cleanup.request, cleanup.expect, cleanup.echo])) - known - inquiry.capture.keys()
+    for name in sorted(needed):
+        if name and not is_generator(name):
+            yield path, f"the inquiry does not capture {name!r}, which {cleanup.name!r} needs"

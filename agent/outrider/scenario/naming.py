@@ -17,6 +17,7 @@ OPAQUE = "\ufffd"
 """Stands for a value that is not the scenario's own."""
 
 GENERATORS = ("uuid", "control_number", "trace", "stan", "now", "today")
+_NEVER_TWICE = frozenset(("uuid", "control_number", "trace", "stan", "now"))
 _REFERENCE = re.compile(r"\$(?:\$|\{([^{}$]*)\}|)")
 _TODAY = re.compile(r"today(?:[+-]\d{1,4}d)?")
 _SECRET = re.compile(r"secret:[A-Za-z_][A-Za-z0-9_]*")
@@ -59,17 +60,35 @@ def plain_names(names: Mapping[str, str]) -> dict[str, str]:
 
 
 def unknown_names(value: Any, path: Path, known: set[str]) -> Iterator[Problem]:
+    """Every reference to a name that is neither known nor a generator's."""
+    for place, name in _located_references(value, path):
+        if name not in known and not is_generator(name):
+            known_here = ", ".join([*GENERATORS, "today-30d", "secret:NAME", *sorted(known)])
+            yield place, f"'${{{name}}}' is not a name; known here are {known_here} (write $$ for a dollar sign)"
+
+
+def drawn_anew(value: Any, path: Path) -> Iterator[Problem]:
+    """Every generator in what an answer is held against that draws another value there than in the request."""
+    for place, name in _located_references(value, path):
+        if name in _NEVER_TWICE:
+            yield (
+                place,
+                (
+                    f"'${{{name}}}' is drawn anew at each place, so no answer can hold it; "
+                    f"put it under 'names', and use that name here and in the request"
+                ),
+            )
+
+
+def _located_references(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
     if isinstance(value, Mapping):
         for key, each in value.items():
-            yield from unknown_names(each, (*path, key), known)
+            yield from _located_references(each, (*path, key))
     elif isinstance(value, list | tuple):
         for number, each in enumerate(value):
-            yield from unknown_names(each, (*path, number), known)
+            yield from _located_references(each, (*path, number))
     else:
-        for name in references(value):
-            if name not in known and not is_generator(name):
-                known_here = ", ".join([*GENERATORS, "today-30d", "secret:NAME", *sorted(known)])
-                yield path, f"'${{{name}}}' is not a name; known here are {known_here} (write $$ for a dollar sign)"
+        yield from ((path, name) for name in references(value))
 
 
 def as_text(value: Scalar) -> str:

@@ -13,7 +13,10 @@ Rules
    not), nor when the step named by `unless` has already undone it.
 5. A cleanup that needs a captured name which never came asks for it first: it sends the step it undoes again. Where
    that is refused with a 4xx, there is nothing to undo; not so with a 4xx that would be said whatever became of the
-   first one (401, 403, 408, 409, 429).
+   first one (401, 403, 408, 409, 429). With an `inquiry` it sends that instead, whenever nobody knows whether the step
+   happened, and then the undo with what was captured. An answer that the inquiry calls `absent` may come before a slow
+   payment: there is nothing to undo only when it is said in two attempts, one some time after the other, and no other
+   answer came between.
 6. Cleanup is never measured. One that is not answered ok leaves the run's cleanup unconfirmed.
 7. What an answer names is captured as soon as the answer is ours and holds together, even where it is not the one
    that was expected: it may say what has to be undone.
@@ -26,26 +29,14 @@ Rules
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from outrider.core.outcome import OK, Expected, Observation, Outcome, OutcomeClass, OutcomeTable, classify
-from outrider.scenario.file import Cleanup, Scenario, Step
-from outrider.scenario.naming import OPAQUE, as_text, is_generator, plain_names, references, render
-
-_NEVER_SENT = ("net/resolve", "net/connect", "net/tls", "agent/")
-_MAYBE_DONE = ("408", "409")
-_SAYS_NOTHING = ("401", "403", "429", *_MAYBE_DONE)
-
-
-class CleanupState(StrEnum):
-    """NONE: there was nothing to undo. PENDING: it is being tried."""
-
-    NONE = "none"
-    PENDING = "pending"
-    CONFIRMED = "confirmed"
-    UNCONFIRMED = "unconfirmed"
+from outrider.scenario.answers import captured, is_ours
+from outrider.scenario.file import Cleanup, Inquiry, Scenario, Step
+from outrider.scenario.naming import OPAQUE, Scalar, as_text, is_generator, plain_names, references, render
+from outrider.scenario.undoing import CleanupState, Undoing
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +65,8 @@ class ScenarioRun:
         self._plain = plain_names(scenario.names)
         self._calls: dict[str, Call] = {}
         self._outcomes: dict[str, Outcome] = {}
-        self._may_have_happened: set[str] = set()
-        self._undone: set[str] = set()
-        self._tried: set[str] = set()
+        self._undoing = Undoing(scenario, self._lacks_a_name)
         self._current: Call | None = None
-        self._cleaning: Cleanup | None = None
-        self._asks_first = False
         self.outcome: Outcome = OK
         self.deciding_step = scenario.steps[-1].name
         try:
@@ -96,10 +83,7 @@ class ScenarioRun:
     @property
     def cleanup(self) -> CleanupState:
         """How the cleanup stands now."""
-        due = [cleanup for cleanup in self._scenario.cleanup if self._is_due(cleanup)]
-        if due:
-            return CleanupState.UNCONFIRMED
-        return CleanupState.CONFIRMED if self._undone else CleanupState.NONE
+        return self._undoing.state
 
     def next(self) -> Call | None:
         """The next exchange to make; None when nothing is left. A cleanup that failed is offered again only after
@@ -116,35 +100,24 @@ class ScenarioRun:
             return None
 
     def _next_cleanup(self) -> Call | None:
-        for cleanup in self._scenario.cleanup:
-            if cleanup.name not in self._tried and self._is_due(cleanup):
-                self._cleaning = cleanup
-                self._asks_first = self._lacks_a_name(cleanup)
-                if self._asks_first:
-                    original = self._calls[cleanup.undoes]
-                    return Call(original.step, original.kind, original.request, is_measured=False, plain=original.plain)
-                try:
-                    return self._call(cleanup, is_measured=False)
-                except ValueError:
-                    self._tried.add(cleanup.name)
+        while (step := self._undoing.next()) is not None:
+            try:
+                return self._call(step, is_measured=False)
+            except ValueError:
+                self._undoing.give_up()
         return None
 
     def _lacks_a_name(self, cleanup: Cleanup) -> bool:
         missing = set(references([cleanup.request, cleanup.expect, cleanup.echo])) - self._values.keys()
         return any(not is_generator(name) for name in missing)
 
-    def _is_due(self, cleanup: Cleanup) -> bool:
-        if cleanup.name in self._undone or cleanup.undoes not in self._may_have_happened:
-            return False
-        done_by = self._outcomes.get(cleanup.unless) if cleanup.unless else None
-        return done_by is None or not done_by.is_ok
-
     def _call(self, step: Step, *, is_measured: bool) -> Call:
         if step.name not in self._calls:
             request = render(step.request, self._resolve)
             plain = self._plainly(step.request, is_measured=is_measured)
             self._calls[step.name] = Call(step, self._scenario.kind(step), request, is_measured, plain)
-        return self._calls[step.name]
+        call = self._calls[step.name]
+        return call if call.is_measured is is_measured else replace(call, is_measured=is_measured)
 
     def _plainly(self, request: Mapping[str, Any], *, is_measured: bool) -> Mapping[str, Any]:
         """The request as rule 9 has it."""
@@ -167,46 +140,41 @@ class ScenarioRun:
             outcome = classify(self._expectations(call.step), observation, self._table)
         except ValueError as error:
             outcome = _undrawn(error)
-        captured = _captured(call.step, observation) if outcome.is_ok or outcome.place.startswith("expect/") else {}
-        if missing := call.step.capture.keys() - captured.keys() if outcome.is_ok else ():
-            fact = call.step.capture[min(missing)]
-            outcome = Outcome(
-                OutcomeClass.MALFORMED, "missing", f"expect/{fact}", f"the answer has no {fact} to capture"
-            )
-        self._values.update(captured)
-        self._plain = {name: text for name, text in self._plain.items() if name not in captured}
+        names = captured(call.step, observation) if is_ours(outcome) else {}
+        if missing := call.step.capture.keys() - names.keys() if outcome.is_ok else ():
+            outcome = _missing(call.step.capture[min(missing)])
+        if is_absent := not outcome.is_ok and self._says_absent(call.step, observation):
+            names = {}
+        self._values.update(names)
+        self._plain = {name: text for name, text in self._plain.items() if name not in names}
         if call.is_measured:
             self._outcomes[call.step.name] = outcome
-            if not (_was_never_sent(observation) or _was_refused(observation, _MAYBE_DONE)):
-                self._may_have_happened.add(call.step.name)
+            self._undoing.note(call.step, outcome, observation)
             if not outcome.is_ok:
                 self.outcome, self.deciding_step = outcome, call.step.name
         else:
-            self._settle_cleanup(outcome, observation)
+            self._undoing.settle(outcome, observation, is_absent=is_absent)
         return outcome
 
-    def _settle_cleanup(self, outcome: Outcome, observation: Observation) -> None:
-        """Book what the current cleanup's exchange came to (rules 5 and 6)."""
-        if self._cleaning is None:
-            return
-        if self._asks_first:
-            if _was_refused(observation, _SAYS_NOTHING):
-                self._undone.add(self._cleaning.name)
-            elif self._lacks_a_name(self._cleaning):
-                self._tried.add(self._cleaning.name)
-        elif outcome.is_ok:
-            self._undone.add(self._cleaning.name)
-        else:
-            self._tried.add(self._cleaning.name)
+    def _says_absent(self, step: Step, observation: Observation) -> bool:
+        if not isinstance(step, Inquiry) or not step.absent:
+            return False
+        try:
+            return classify(self._expected(step.absent), observation, self._table).is_ok
+        except ValueError:
+            return False
 
-    def try_again(self) -> None:
-        """Offer cleanups that failed once more."""
-        self._tried.clear()
+    def try_again(self, *, is_apart: bool = True) -> None:
+        """Offer cleanups that failed once more. `is_apart` says that some time has gone by since they were tried."""
+        self._undoing.try_again(is_apart=is_apart)
 
     def _expectations(self, step: Step) -> Iterator[Expected]:
         for fact, text in step.echo.items():
             yield Expected(fact, (render(text, self._resolve),), echo=True)
-        for fact, wanted in step.expect.items():
+        yield from self._expected(step.expect)
+
+    def _expected(self, facts: Mapping[str, Scalar | list[Scalar]]) -> Iterator[Expected]:
+        for fact, wanted in facts.items():
             values = wanted if isinstance(wanted, list) else [wanted]
             yield Expected(fact, tuple(render(as_text(value), self._resolve) for value in values))
 
@@ -214,19 +182,8 @@ class ScenarioRun:
         return self._values[name] if name in self._values else self._generate(name)
 
 
-def _captured(step: Step, observation: Observation) -> dict[str, str]:
-    found = {name: observation.facts.get(fact, ()) for name, fact in step.capture.items()}
-    return {name: values[0] for name, values in found.items() if values}
-
-
-def _was_never_sent(observation: Observation) -> bool:
-    return any(finding.place.startswith(_NEVER_SENT) for finding in observation.findings)
-
-
-def _was_refused(observation: Observation, but: tuple[str, ...]) -> bool:
-    """Whether the answer is a 4xx, other than those in `but`."""
-    codes = [finding.code for finding in observation.findings if finding.place == "status"]
-    return any(code.startswith("4") and code not in but for code in codes)
+def _missing(fact: str) -> Outcome:
+    return Outcome(OutcomeClass.MALFORMED, "missing", f"expect/{fact}", f"the answer has no {fact} to capture")
 
 
 def _undrawn(error: ValueError) -> Outcome:
