@@ -35,7 +35,7 @@ from outrider.probes.table import PROBES
 from outrider.purse import Purse
 from outrider.resources import shipped
 from outrider.scenario import Scenario, held_against, references
-from outrider.spool import DEFAULT_QUOTA
+from outrider.spool import DEFAULT_QUOTA, HIGHEST_NUMBER
 from outrider.strict_yaml import (
     ConfigError,
     DurationText,
@@ -45,8 +45,10 @@ from outrider.strict_yaml import (
     default,
     load_file,
 )
+from outrider.zones import read_zone
 
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+_DIGITS = re.compile(r"[0-9]{1,3}")
 _STEP = re.compile(r"[^.\[\]`]+")
 
 
@@ -70,12 +72,13 @@ class SpoolSettings(_File, frozen=True, kw_only=True):
 
 
 class TargetSettings(_File, frozen=True, kw_only=True):
-    """A service to probe."""
+    """A service to probe. `zone` is the IANA time zone whose date `today` is."""
 
     url: str
     headers: dict[str, str] = {}
     ca_file: str | None = None
     verify_tls: bool = True
+    zone: str = "UTC"
 
 
 class CheckSettings(_File, frozen=True, kw_only=True):
@@ -107,11 +110,11 @@ class OutcomeRule(_File, frozen=True, kw_only=True):
 
 
 class AgentFile(_File, frozen=True, kw_only=True):
-    """One agent. `number` (0 to 999) begins its control numbers: give each agent of a submitter id its own."""
+    """One agent. `number` (0 to 998) begins its control numbers: give each agent of a submitter id its own."""
 
     agent: str
     region: str
-    number: int = 0
+    number: int | str = 0
     collector: CollectorSettings
     spool: SpoolSettings
     listen: str = "127.0.0.1:9464"
@@ -159,8 +162,7 @@ def load_agent(path: Path, environ: Mapping[str, str] = os.environ) -> AgentConf
     """Read an agent's file and the scenarios it names. Raises ConfigError."""
     loaded = load_file(path, AgentFile, names=ProcessNames(environ, path.parent))
     file = loaded.value
-    if not 0 <= file.number <= 999:
-        raise loaded.located.error(("number",), f"number: {file.number} is not between 0 and 999")
+    number = _number(loaded)
     checks = tuple(_checks(loaded, path.parent))
     names = {name for check in checks for name in secret_names(check.scenario)}
     secrets = _secrets(loaded, names, environ)
@@ -168,7 +170,7 @@ def load_agent(path: Path, environ: Mapping[str, str] = os.environ) -> AgentConf
     return AgentConfig(
         name=file.agent,
         region=file.region,
-        number=file.number,
+        number=number,
         collector_url=_url(loaded, ("collector", "url"), file.collector.url),
         ship_interval=file.collector.interval,
         spool_path=path.parent / file.spool.path,
@@ -185,6 +187,14 @@ def load_agent(path: Path, environ: Mapping[str, str] = os.environ) -> AgentConf
         daily_cap=file.money.daily_cap,
         kill_switch=path.parent / file.money.kill_switch if file.money.kill_switch else None,
     )
+
+
+def _number(loaded: Loaded[AgentFile]) -> int:
+    """The agent's number, which may come from the environment and is a text then."""
+    text = str(loaded.value.number)
+    if not _DIGITS.fullmatch(text) or int(text) > HIGHEST_NUMBER:
+        raise loaded.located.error(("number",), f"number: {text} is not between 0 and {HIGHEST_NUMBER}")
+    return int(text)
 
 
 def _secrets(loaded: Loaded[AgentFile], names: Iterable[str], environ: Mapping[str, str]) -> dict[str, str]:
@@ -252,12 +262,17 @@ def _checks(loaded: Loaded[AgentFile], base: Path) -> Iterable[Check]:
 
 def _target(loaded: Loaded[AgentFile], name: str, base: Path) -> Target:
     wanted = loaded.value.targets[name]
+    try:
+        zone = read_zone(wanted.zone)
+    except ValueError as error:
+        raise loaded.located.error(("targets", name, "zone"), str(error)) from None
     return Target(
         name,
         _url(loaded, ("targets", name, "url"), wanted.url),
         tuple(wanted.headers.items()),
         None if wanted.ca_file is None else str(base / wanted.ca_file),
         wanted.verify_tls,
+        zone,
     )
 
 

@@ -9,13 +9,14 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta, tzinfo
 from typing import Protocol
 
 from outrider.clock import Clock
 from outrider.core.outcome import Finding, Observation, Outcome, OutcomeClass, OutcomeTable
 from outrider.core.timetable import Timetable
-from outrider.core.units import DAY, SECOND, Duration, Instant, to_datetime
+from outrider.core.units import SECOND, Duration, Instant, to_datetime
 from outrider.core.wire import Phases, RunRecord, StepRecord
 from outrider.hygiene import refuse_request
 from outrider.probes import Prepared, Target
@@ -23,6 +24,7 @@ from outrider.probes.table import PROBES
 from outrider.scenario import Call, CleanupState, Scenario, ScenarioRun
 from outrider.spool import SpoolError
 from outrider.transport import Exchange, Transport
+from outrider.zones import UTC
 
 CLEANUP_DELAYS: tuple[Duration, ...] = tuple(seconds * SECOND for seconds in (0, 2, 5, 15, 30))
 """How long to wait before each attempt at cleaning up; after the last one it stays unconfirmed."""
@@ -69,6 +71,11 @@ class NoLag:
 class Generators:
     """Draws the values behind `${uuid}`, `${trace}`, `${control_number}`, `${now}`, `${today-30d}`, `${secret:NAME}`.
 
+    `number` is the agent's (`${agent_number}`), `zone` the one whose date `${today}` is. A STAN (ISO 8583, field 11) is
+    the last six digits of a control number: unlike any other of this agent until a million have been drawn, whereas two
+    agents draw the same ones. ISO 8583 asks for no more than that it differs within a terminal and a day: each agent
+    needs a terminal id (field 41) of its own, which `${agent_number}` can be a part of.
+
     `secrets` looks a secret up by name and raises ValueError, naming it, where it is not there. Drawing raises nothing
     but ValueError: also where the spool gives no number.
     """
@@ -76,6 +83,8 @@ class Generators:
     clock: Clock
     numbers: Numbers
     secrets: Callable[[str], str]
+    number: int = 0
+    zone: tzinfo = UTC
 
     def __call__(self, name: str) -> str:
         if name.startswith("secret:"):
@@ -89,17 +98,25 @@ class Generators:
                 return str(self._number())
             case "stan":
                 return f"{self._number() % 1_000_000:06d}"
-        now = self.clock.now()
+            case "agent_number":
+                return f"{self.number:03d}"
+        now = to_datetime(self.clock.now())
         if name == "now":
-            return to_datetime(now).strftime("%Y-%m-%dT%H:%M:%SZ")
+            return now.strftime("%Y-%m-%dT%H:%M:%SZ")
         days = int(name.removeprefix("today").removesuffix("d") or 0)
-        return to_datetime(now + days * DAY).strftime("%Y-%m-%d")
+        # Days of the calendar, not of 24 hours: a clock change between them shifts none.
+        return (now.astimezone(self.zone).date() + timedelta(days=days)).isoformat()
 
     def _number(self) -> int:
         try:
             return self.numbers.control_number()
         except SpoolError as error:
             raise ValueError(str(error)) from None
+
+
+def in_zone(generate: Callable[[str], str], zone: tzinfo) -> Callable[[str], str]:
+    """The same draws, with `today` in another zone."""
+    return replace(generate, zone=zone) if isinstance(generate, Generators) else generate
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +138,8 @@ class Execution:
     def __init__(self, check: Check, surroundings: Surroundings) -> None:
         self.check = check
         self._around = surroundings
-        self._run = ScenarioRun(check.scenario, surroundings.generate, surroundings.table)
+        self._generate = in_zone(surroundings.generate, check.target.zone)
+        self._run = ScenarioRun(check.scenario, self._generate, surroundings.table)
         self._prepared: dict[str, Prepared] = {}
         self._steps: list[StepRecord] = []
         self._void: Finding | None = None
@@ -200,7 +218,7 @@ class Execution:
             prepared = self._prepared.get(call.step.name)
             if prepared is None:
                 refuse_request(call, self.check.scenario.money)
-                prepared = probe.prepare(call.request, self.check.target, self._around.generate)
+                prepared = probe.prepare(call.request, self.check.target, self._generate)
                 self._prepared[call.step.name] = prepared
         except ValueError as error:
             return None, self._run.feed(Observation.failed("cannot-prepare", "agent/request", str(error)))

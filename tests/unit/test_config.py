@@ -129,7 +129,7 @@ def test_everything_that_can_be_said_is_taken(folder: Path) -> None:
     text = """\
 agent: probe-1
 region: us-east
-number: 999
+number: 998
 collector: { url: "https://collector.test/base", interval: 250ms }
 spool: { path: /var/spool/outrider.db, quota: 1GiB, retention: 2d }
 listen: "[::1]:0"
@@ -150,7 +150,7 @@ outcomes:
 """
     (folder / "token").write_text("hush\n")
     config = load(folder, text, HOST="gateway.test")
-    assert (config.number, config.listen, config.drain, config.slice) == (999, ("::1", 0), 0, 2 * SECOND)
+    assert (config.number, config.listen, config.drain, config.slice) == (998, ("::1", 0), 0, 2 * SECOND)
     assert (config.ship_interval, config.spool_quota, config.spool_retention) == (250 * MILLISECOND, 1 << 30, 2 * DAY)
     assert config.spool_path == Path("/var/spool/outrider.db")
     assert [check.name for check in config.checks] == ["one", "two"]
@@ -201,6 +201,7 @@ def test_a_scenario_of_ones_own_goes_before_the_one_that_ships(folder: Path) -> 
 ENVIRON = {
     "OUTRIDER_AGENT": "probe-1",
     "OUTRIDER_REGION": "us-east",
+    "OUTRIDER_NUMBER": "1",
     "OUTRIDER_COLLECTOR": "http://127.0.0.1:1",
     "OUTRIDER_SPOOL": "spool.db",
     "OUTRIDER_LISTEN": "127.0.0.1:0",
@@ -320,13 +321,13 @@ SECOND_CHECK = """\
             id="no slice",
         ),
         pytest.param(
-            changed("region: us-east", "region: us-east\nnumber: 1000"),
-            "agent.yaml:3:9: number: 1000 is not between 0 and 999",
+            changed("region: us-east", "region: us-east\nnumber: 999"),
+            "agent.yaml:3:9: number: 999 is not between 0 and 998",
             id="a number too large",
         ),
         pytest.param(
             changed("region: us-east", "region: us-east\nnumber: -1"),
-            "agent.yaml:3:9: number: -1 is not between 0 and 999",
+            "agent.yaml:3:9: number: -1 is not between 0 and 998",
             id="a number too small",
         ),
         pytest.param(
@@ -448,7 +449,7 @@ def test_secrets_are_found_wherever_a_scenario_can_name_them(folder: Path) -> No
 
 # --- a bad scenario ----------------------------------------------------------------------------------------------
 
-KNOWN = "uuid, control_number, trace, stan, now, today, today-30d, secret:NAME"
+KNOWN = "uuid, control_number, trace, stan, now, today, agent_number, today-30d, secret:NAME"
 
 
 @pytest.mark.parametrize(

@@ -498,7 +498,9 @@ def test_a_stan_has_six_digits_whatever_the_agents_number() -> None:
         def control_number(self) -> int:
             return 9_000_012
 
-    assert Generators(DrivenClock(), Ninth(), str)("stan") == "000012"
+    generate = Generators(DrivenClock(), Ninth(), str, 9)
+    assert generate("stan") == "000012"
+    assert generate("agent_number") == "009"
 
 
 def test_an_unknown_generator_is_a_value_error() -> None:

@@ -23,6 +23,7 @@ FLOORS = {
     "outrider.redact": 1,
     "outrider.resources": 1,
     "outrider.strict_yaml": 1,
+    "outrider.zones": 1,
     "outrider.scenario": 2,
     "outrider.spool": 2,
     "outrider.transport": 2,

@@ -84,7 +84,7 @@ async def _serve(config: AgentConfig, outbox: Outbox, clock: SystemClock, *, wit
         region=config.region,
         transport=transport,
         clock=clock,
-        generate=Generators(clock, outbox, config.secrets.__getitem__),
+        generate=Generators(clock, outbox, config.secrets.__getitem__, config.number),
         table=config.table,
         lag=lag,
         describe=lambda text: printable(redactor.detail(text)),

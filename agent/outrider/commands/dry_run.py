@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from urllib.parse import urlsplit
 
-from outrider.execution import Check
+from outrider.execution import Check, in_zone
 from outrider.hygiene import private_values
 from outrider.probes import Generate
 from outrider.probes.table import PROBES
@@ -43,6 +43,7 @@ def show(checks: Iterable[Check], generate: Generate, secrets: frozenset[str], *
 def requests(check: Check, generate: Generate, secrets: frozenset[str]) -> Iterator[Shown]:
     """Every request of a check, cleanup at the end. In X12 the redactor knows by itself what is about a person."""
     by_itself, told = Redactor(secrets), Redactor(secrets.union(private_values(check.scenario)))
+    generate = in_zone(generate, check.target.zone)
     resolve = _placeholders(check.scenario, generate)
 
     def safe(redactor: Redactor, text: str) -> str:

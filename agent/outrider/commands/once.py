@@ -23,14 +23,16 @@ from outrider.execution import Check, Execution, Generators, Surroundings
 from outrider.purse import Purse
 from outrider.redact import Redactor, printable
 from outrider.scenario import CleanupState
+from outrider.spool import CONTROL_NUMBERS_PER_AGENT, HIGHEST_NUMBER
 from outrider.strict_yaml import ConfigError
 from outrider.transport.aiohttp_wire import AiohttpTransport
 
 AT_ONCE = 10
 # Shorter than an agent's: somebody is waiting.
 CLEANUP_DELAYS = (0, 2 * SECOND, 5 * SECOND)
-# `once` has no spool to go on counting from; it begins anywhere in a range that no agent's number gives.
-ONCE_NUMBERS = range(999_000_000, 1_000_000_000)
+# `once` has no spool to go on counting from; it begins anywhere in the range of a number that no agent can have.
+ONCE_NUMBER = HIGHEST_NUMBER + 1
+ONCE_NUMBERS = range(ONCE_NUMBER * CONTROL_NUMBERS_PER_AGENT + 1, (ONCE_NUMBER + 1) * CONTROL_NUMBERS_PER_AGENT)
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return BAD_CONFIG
     if arguments.dry_run:
-        generate = Generators(SystemClock(), _FreshNumbers(), config.secrets.__getitem__)
+        generate = Generators(SystemClock(), _FreshNumbers(), config.secrets.__getitem__, ONCE_NUMBER)
         show(checks, generate, config.secret_values, as_json=arguments.json)
         return PASS
     purse = config.purse(SystemClock())
@@ -100,7 +102,7 @@ async def _run_all(config: AgentConfig, checks: list[Check]) -> list[RunRecord]:
         region=config.region,
         transport=transport,
         clock=clock,
-        generate=Generators(clock, _FreshNumbers(), config.secrets.__getitem__),
+        generate=Generators(clock, _FreshNumbers(), config.secrets.__getitem__, ONCE_NUMBER),
         table=config.table,
         describe=lambda text: printable(redactor.detail(text)),
     )

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from zoneinfo import ZoneInfo
 
 from outrider.core.outcome import Observation
 from outrider.transport import HttpReply, HttpRequest
+from outrider.zones import UTC
 
 Generate = Callable[[str], str]
 """Draws a value by a generator's name: "uuid", "trace", "control_number", "now", "today"."""
@@ -20,13 +22,15 @@ Generate = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a check's requests go: a base URL, headers for every request, and how far TLS is trusted."""
+    """Where a check's requests go: a base URL, headers for every request, how far TLS is trusted, and the zone whose
+    date `today` is."""
 
     name: str
     url: str
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     ca_file: str | None = None
     verify_tls: bool = True
+    zone: ZoneInfo = UTC
 
 
 @dataclass(frozen=True, slots=True)

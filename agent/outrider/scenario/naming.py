@@ -16,7 +16,7 @@ Problem = tuple[Path, str]
 OPAQUE = "\ufffd"
 """Stands for a value that is not the scenario's own."""
 
-GENERATORS = ("uuid", "control_number", "trace", "stan", "now", "today")
+GENERATORS = ("uuid", "control_number", "trace", "stan", "now", "today", "agent_number")
 _NEVER_TWICE = frozenset(("uuid", "control_number", "trace", "stan", "now"))
 _REFERENCE = re.compile(r"\$(?:\$|\{([^{}$]*)\}|)")
 _TODAY = re.compile(r"today(?:[+-]\d{1,4}d)?")
