@@ -102,7 +102,7 @@ def test_a_broken_configuration_stops_with_104_and_its_place(net: Network, tmp_p
     for command in (("agent", "--config"), ("once", "--config"), ("validate",)):
         done = outrider(*command, str(broken), environment=net.environment())
         assert done.returncode == 104
-        assert f"{broken}:17:5: " in done.stderr
+        assert f"{broken}:18:5: " in done.stderr
         assert "'intervall'" in done.stderr
         assert "'interval'" in done.stderr, "the nearest key that exists"
         assert "Traceback" not in done.stderr
