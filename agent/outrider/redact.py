@@ -17,6 +17,8 @@ different rules overlap, all of it is masked.
    of the line after them.
 5. The value of a field with a telling name (password, cvv, pin, track, authorization, ...) as a header, in JSON,
    in a form, in XML and in MIME parts.
+6. In FHIR JSON, names (family, given), birth dates and subscriber ids, and identifiers whose type says that they are a
+   person's (MB, MR, SS, ...).
 
 The work is linear in the text: patterns that search have bounded repeats only, what follows a name is read once,
 and no place is read again after it has been masked. A mask can give what stands next to it a new meaning, so that
@@ -418,7 +420,24 @@ def _read(pattern: re.Pattern[str], text: str, position: int) -> int:
     return found.end() if found else position
 
 
-RULES: tuple[Rule, ...] = (ssn_spans, x12_spans, field_spans, element_spans, part_spans)
+_FHIR_PERSON = re.compile(
+    r"(?P<header>(?!))?(?P<quote>\\{0,7}\")(?:family|given|birthDate|subscriberId)\\{0,7}\"\s{0,32}:\s{0,32}"
+    r"(?P<open>\\{0,7}\"|)"
+)
+# R4 lists an identifier's type before its value, and that is the order in which servers write them.
+_FHIR_IDENTIFIER = re.compile(
+    r"(?P<header>(?!))?\"code\"\s{0,8}:\s{0,8}\"(?:MB|MR|SS|SB|SN|MC|MA|PI|PT)\"[^{}]{0,200}\}[^{}]{0,200}\}[^{}]{0,500}?"
+    r"(?P<quote>\")value\"\s{0,8}:\s{0,8}(?P<open>\"|)"
+)
+
+
+def fhir_spans(text: str) -> Iterator[Span]:
+    """Rule 6."""
+    yield from _values(text, _FHIR_PERSON, _end_of_field)
+    yield from _values(text, _FHIR_IDENTIFIER, _end_of_field)
+
+
+RULES: tuple[Rule, ...] = (ssn_spans, x12_spans, field_spans, element_spans, part_spans, fhir_spans)
 
 
 # --- what is shown to people

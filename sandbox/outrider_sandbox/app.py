@@ -16,6 +16,7 @@ from outrider_sandbox.control import Control
 from outrider_sandbox.counts import Counts
 from outrider_sandbox.directory import directory
 from outrider_sandbox.faults import Fault
+from outrider_sandbox.fhir import FhirFacade
 from outrider_sandbox.gateway import Gateway
 from outrider_sandbox.latency import Latency
 from outrider_sandbox.line import Line
@@ -53,6 +54,7 @@ def build_app(
     Control(board, counts, directory(settings)).add_to(app.router)
     Gateway(settings, now, nonce).add_to(app.router, line)
     Clearinghouse(settings, now, nonce).add_to(app.router, line)
+    FhirFacade(settings, now, nonce).add_to(app.router, line)
     add_portal(app.router, line)
     return app
 

@@ -18,6 +18,7 @@ def directory(settings: Settings) -> dict[str, object]:
             "POST /core/realtime": "X12 270 (005010X279A1), 276 (005010X212) or 278 (005010X217), CORE MIME",
             "POST /core/soap": "the same in a CORE vC2.2.0 SOAP envelope",
             "POST /x12": "the same without an envelope, as application/edi-x12",
+            "POST /fhir/CoverageEligibilityRequest": "FHIR R4, application/fhir+json; /$submit too",
             "payers": dict(PAYERS),
             "members": dict(MEANINGS),
             "claims": dict(CLAIM_MEANINGS),

@@ -9,7 +9,7 @@ Rules
    is lost. `error` and `html` alone can say `committed: false`, and then refuse at the door too.
 4. `aaa` (on a 271), `stc` (on a 277), `hcr` (on a 278), `wrong_trn`, `wrong_payload_id` and `soap_fault` speak X12,
    CORE and SOAP, so only the clearinghouse can have them. A wire that has no PayloadID, or no SOAP, passes over the
-   fault, and no hit is counted.
+   fault, and no hit is counted. `fhir_issue`, `fhir_error`, `fhir_outcome` and `wrong_request` speak FHIR.
 """
 
 from __future__ import annotations
@@ -101,6 +101,15 @@ STC_LOOPS = ("2200B", "2200C", "2200D")
 HCR_CODES = ("A1", "A2", "A3", "A4", "A6", "CT", "NA")
 """HCR01, what a review decided (X12 005010X217)."""
 
+_ISSUES = (
+    "invalid structure required value invariant security login unknown expired forbidden suppressed processing "
+    "not-supported duplicate multiple-matches not-found deleted too-long code-invalid extension too-costly "
+    "business-rule conflict transient lock-error no-store exception timeout incomplete throttled"
+)
+ISSUE_CODES = tuple(_ISSUES.split())
+"""OperationOutcome.issue.code (FHIR R4, issue-type), but those that are no errors."""
+ISSUE_PLACES = ("whole", "patient", "insurer", "provider", "insurance", "item")
+
 KINDS: Mapping[str, Kind] = {
     "unauthorized": Kind(),
     "throttle": Kind({"retry_after_s": Number(0, 86_400, default=1)}),
@@ -111,6 +120,17 @@ KINDS: Mapping[str, Kind] = {
     "wrong_trn": Kind(components=_CLEARINGHOUSE),
     "wrong_payload_id": Kind(components=_CLEARINGHOUSE),
     "soap_fault": Kind({"code": Choice(("Receiver", "Sender"), default="Receiver")}, _CLEARINGHOUSE),
+    "fhir_issue": Kind(
+        {
+            "code": Choice(ISSUE_CODES, default="exception"),
+            "place": Choice(ISSUE_PLACES, default="whole"),
+            "http": Number(200, 599, default=422),
+        },
+        _CLEARINGHOUSE,
+    ),
+    "fhir_error": Kind({"code": Choice((*AAA_CODES, "a001", "a002"), default="42")}, _CLEARINGHOUSE),
+    "fhir_outcome": Kind({"outcome": Choice(("queued", "partial", "error"), default="queued")}, _CLEARINGHOUSE),
+    "wrong_request": Kind(components=_CLEARINGHOUSE),
     "truncate": Kind(),
     "delay": Kind({"ms": Number(1, 600_000)}),
     "hang": Kind(),

@@ -4,13 +4,23 @@ Rows are tried from the top. A configuration's own rows are put before these (ag
 
 Sources: X12 005010X279A1 (AAA03 reject reasons by loop), X12 005010X212 (STC01, code list 507),
 X12C 005010X231A1 (999, TA1), CAQH CORE connectivity rule vC2.2.0 (envelope error codes), SOAP 1.2 part 1, 5.4.6
-(fault codes), RFC 9110 (HTTP status).
+(fault codes), RFC 9110 (HTTP status), HL7 FHIR R4 (issue-type, adjudication-error).
 """
 
 from __future__ import annotations
 
 from outrider.core.outcome import OutcomeClass as C
 from outrider.core.outcome import OutcomeTable, Rule
+
+FHIR_TRANSIENT = ("transient", "lock-error", "no-store", "exception", "timeout", "incomplete", "throttled")
+FHIR_SECURITY = ("security", "login", "unknown", "expired", "forbidden")
+FHIR_INVALID = (
+    "invalid", "structure", "required", "value", "invariant", "not-supported", "too-long", "code-invalid", "extension",
+    "too-costly",
+)  # fmt: skip
+FHIR_PROCESSING = (
+    "processing", "duplicate", "multiple-matches", "not-found", "deleted", "business-rule", "conflict", "suppressed",
+)  # fmt: skip
 
 OUTCOME_TABLE: OutcomeTable = (
     # No answer at all: name, connection, handshake, time-out, reset.
@@ -62,11 +72,35 @@ OUTCOME_TABLE: OutcomeTable = (
     Rule("stc/*", "E[034]", C.PROBE_FAULT),
     Rule("stc/*", "E*", C.SERVICE_DOWN),
     Rule("stc/*", "*", C.BUSINESS_UNEXPECTED),
+    # FHIR OperationOutcome, by issue type and the element it is about: an insurer that does not answer is the payer;
+    # what the server will not take of ours is our fault; what passes is the server's trouble.
+    *(Rule("issue/insurer*", code, C.PARTNER_DOWN) for code in FHIR_TRANSIENT if code != "throttled"),
+    Rule("issue/*", "throttled", C.THROTTLED),
+    *(Rule("issue/*", code, C.SERVICE_DOWN) for code in FHIR_TRANSIENT),
+    *(Rule("issue/*", code, C.PROBE_FAULT) for code in FHIR_SECURITY),
+    *(Rule("issue/*", code, C.PROBE_FAULT) for code in FHIR_INVALID),
+    *(Rule("issue/*", code, C.BUSINESS_UNEXPECTED) for code in FHIR_PROCESSING),
+    Rule("issue/*", "*", C.MALFORMED),
+    # Errors of a CoverageEligibilityResponse: X12's reject reasons, here always the payer's own; HL7's (a001, a002) say
+    # what the request lacks.
+    Rule("error/x12", "42", C.PARTNER_DOWN),
+    Rule("error/x12", "80", C.PARTNER_DOWN),
+    Rule("error/x12", "41", C.PROBE_FAULT),
+    Rule("error/x12", "43", C.PROBE_FAULT),
+    Rule("error/x12", "51", C.PROBE_FAULT),
+    Rule("error/hl7", "a00?", C.PROBE_FAULT),
+    Rule("error/none", "*", C.MALFORMED),
+    Rule("error/*", "*", C.BUSINESS_UNEXPECTED),
+    Rule("outcome", "queued", C.BUSINESS_UNEXPECTED),
+    Rule("outcome", "partial", C.BUSINESS_UNEXPECTED),
+    Rule("fhir/*", "*", C.MALFORMED),
     # X12 that does not hold together.
     Rule("x12/*", "*", C.MALFORMED),
     # The answer holds together but says something else than expected.
     Rule("expect/status", "*", C.MALFORMED),
     Rule("expect/aaa", "missing", C.BUSINESS_UNEXPECTED),  # whom nobody should know comes back as known
+    Rule("expect/error", "missing", C.BUSINESS_UNEXPECTED),
+    Rule("expect/issue", "missing", C.BUSINESS_UNEXPECTED),
     Rule("expect/*", "missing", C.MALFORMED),
     Rule("expect/*", "unexpected", C.BUSINESS_UNEXPECTED),
     # The agent's own trouble.

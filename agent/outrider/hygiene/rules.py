@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from outrider.codecs.check_digits import is_npi, is_routing_number
+from outrider.codecs.fhir_request import NPI_SYSTEM
 from outrider.hygiene import cards, money
 from outrider.hygiene.walking import Place, fields
 from outrider.scenario import OPAQUE, Call, Cleanup, Inquiry, Money, Problem, Scenario, Step, plain_names, render
@@ -17,6 +18,7 @@ _NOT_LISTED = (
     "a token that looks like one goes into ${secret:NAME}"
 )
 _INQUIRY_PAYS = "an inquiry asks, and moves no money: ask by a reference or an id, without an amount"
+_NPI_KINDS = ("x12", "fhir")
 _ROUTING_KEYS = frozenset(("routingnumber", "abanumber", "abaroutingnumber", "routingtransitnumber"))
 _NOT_A_LETTER = re.compile(r"[^a-z]")
 
@@ -49,16 +51,23 @@ def as_written(scenario: Scenario, step: Step) -> Mapping[str, Any]:
 
 
 def _identifiers(kind: str, request: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
-    """Rule 3."""
-    for place, leaf in fields(request):
+    """Rule 3. In FHIR an id says by its system that it is an NPI; a provider's is one without a system."""
+    found = dict(fields(request))
+    for place, leaf in found.items():
         text = str(leaf)
         if OPAQUE in text:
             continue
         key = _NOT_A_LETTER.sub("", str(place[-1]).lower())
-        if (kind == "x12" and (key == "npi" or place[-2:] == ("provider", "id"))) and not is_npi(text):
+        system = found.get((*place[:-1], "system"), NPI_SYSTEM if kind in _NPI_KINDS else "")
+        is_provider = kind in _NPI_KINDS and (key == "npi" or place[-2:] == ("provider", "id"))
+        if system == NPI_SYSTEM and (is_provider or _is_value_of_system(place, found)) and not is_npi(text):
             yield place, "this is not an NPI: ten digits, the first 1 or 2, the last the Luhn check digit after 80840"
         if kind == "http" and key in _ROUTING_KEYS and not is_routing_number(text):
             yield place, "this is not an ABA routing number: nine digits whose check digit holds (3, 7, 1)"
+
+
+def _is_value_of_system(place: Place, found: Mapping[Place, object]) -> bool:
+    return place[-1] in ("id", "value") and (*place[:-1], "system") in found
 
 
 def _pays(scenario: Scenario, step: Step) -> bool:

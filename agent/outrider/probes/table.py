@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from outrider.probes import Probe
+from outrider.probes.fhir import FhirProbe
 from outrider.probes.http import HttpProbe
 from outrider.probes.x12 import X12Probe
 
 PROBES: Mapping[str, Probe] = {
     "http": HttpProbe(),
+    "fhir": FhirProbe(),
     "x12": X12Probe(),
 }
