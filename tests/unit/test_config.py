@@ -467,12 +467,12 @@ KNOWN = "uuid, control_number, trace, stan, now, today, agent_number, today-30d,
         ),
         pytest.param(
             changed("probe: http", "probe: htpp", SCENARIO),
-            "ask.yaml:4:8: there is no probe 'htpp'; known: http, x12",
+            "ask.yaml:4:8: there is no probe 'htpp'; known: http, fhir, x12",
             id="an unknown probe",
         ),
         pytest.param(
             changed("  - name: undo", "  - name: undo\n    probe: smtp", SCENARIO),
-            "ask.yaml:18:12: there is no probe 'smtp'; known: http, x12",
+            "ask.yaml:18:12: there is no probe 'smtp'; known: http, fhir, x12",
             id="an unknown probe of one step",
         ),
         pytest.param(
