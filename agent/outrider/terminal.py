@@ -70,6 +70,21 @@ def show_records(records: Sequence[RunRecord]) -> None:
     console().print(table)
 
 
+def show_outcomes(rows: Iterable[Plain]) -> None:
+    """The table of `outrider outcomes`."""
+    table = Table("place", "code", "outcome", "whose", "network", "end to end", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(
+            escape(row["place"]),
+            escape(row["code"]),
+            outcome(row["outcome"]),
+            "" if row["fault"] == "none" else row["fault"],
+            row["network"],
+            row["end_to_end"],
+        )
+    console().print(table)
+
+
 def show_statement(statement: Plain) -> None:
     """The statement as people read it."""
     out = console()

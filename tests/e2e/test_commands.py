@@ -213,3 +213,23 @@ def test_once_without_a_file_to_go_by_says_what_is_wrong(argv: list[str], code: 
     done = outrider("once", *argv)
     assert (done.returncode, done.stdout) == (code, "")
     assert told in done.stderr
+
+
+def test_the_outcome_table_is_shown_with_an_agents_own_rows_first(tmp_path: Path, net: Network) -> None:
+    def rows(*argv: str) -> list[dict[str, str]]:
+        done = outrider("outcomes", "--json", *argv, environment=net.environment())
+        assert (done.returncode, done.stderr) == (0, "")
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    shipped_rows = rows()
+    assert {
+        "place": "aaa/*", "code": "80", "outcome": "partner_down", "fault": "partner", "network": "good",
+        "end_to_end": "bad",
+    } in shipped_rows  # fmt: skip
+    own = tmp_path / "agent.yaml"
+    row = "outcomes:\n  - { place: status, code: '418', outcome: throttled }\n"
+    own.write_text((DEMO_CONFIG / "agent.yaml").read_text(encoding="utf-8") + row, encoding="utf-8")
+    first, *others = rows("--config", str(own))
+    assert (first["place"], first["code"], first["outcome"]) == ("status", "418", "throttled")
+    assert others == shipped_rows
+    assert outrider("outcomes", "--config", str(tmp_path / "none.yaml")).returncode == 104
