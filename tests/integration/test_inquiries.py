@@ -19,7 +19,7 @@ from outrider.execution import Check, Execution, Generators, Surroundings
 from outrider.probes import Target
 from outrider.resources import shipped
 from outrider.scenario import CleanupState
-from outrider.transport.aiohttp_wire import AiohttpTransport
+from outrider.transport.wires import Wires
 
 NAME = "card-authorize-void-inquiry"
 DELAYS = (0, 20 * MILLISECOND, 20 * MILLISECOND)
@@ -44,7 +44,7 @@ class Run:
 
     def __init__(self, sandbox: Sandbox, timeout: int = 400 * MILLISECOND) -> None:
         clock = SystemClock()
-        self.transport = AiohttpTransport(clock)
+        self.transport = Wires(clock)
         scenario = load_scenario(shipped("scenarios") / f"{NAME}.yaml")
         check = Check(NAME, scenario, Target("sandbox", sandbox.url), Timetable("test", NAME, 60 * SECOND), timeout)
         generate = Generators(clock, CountedNumbers(), str)

@@ -21,7 +21,7 @@ from outrider.execution import Check, Execution, Generators, Surroundings
 from outrider.probes import Target
 from outrider.probes.table import PROBES
 from outrider.resources import shipped
-from outrider.transport.aiohttp_wire import AiohttpTransport
+from outrider.transport.wires import Wires
 from outrider_sandbox.faults import ISSUE_CODES
 from outrider_sandbox.members import UNKNOWN_NPI
 
@@ -68,7 +68,7 @@ async def run(
     scenario = msgspec.structs.replace(SCENARIO, steps=[changed])
     check = Check(NAME, scenario, target(sandbox, **headers), Timetable("test", NAME, 60 * SECOND), timeout)
     clock = SystemClock()
-    transport = AiohttpTransport(clock)
+    transport = Wires(clock)
     generate = Generators(clock, CountedNumbers(), str)
     execution = Execution(check, Surroundings("test", transport, clock, generate, OUTCOME_TABLE))
     try:

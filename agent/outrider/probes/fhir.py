@@ -31,7 +31,7 @@ from outrider.codecs import fhir_request
 from outrider.codecs.fhir_answer import Asked, read_answer
 from outrider.codecs.outcome_table import FHIR_TRANSIENT
 from outrider.core.outcome import Finding, Observation
-from outrider.probes import Generate, Prepared, Target, join, merge
+from outrider.probes import HTTP_SCHEMES, Generate, Prepared, Target, join, merge
 from outrider.probes.http import USER_AGENT, status_findings
 from outrider.transport import HttpReply, HttpRequest
 
@@ -102,6 +102,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 class FhirProbe:
     """See `outrider.probes.Probe`."""
+
+    schemes = HTTP_SCHEMES
 
     def check(self, request: Mapping[str, Any]) -> None:
         read = msgspec.convert(request, Request)
