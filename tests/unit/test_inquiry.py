@@ -252,6 +252,26 @@ def test_an_inquiry_that_cannot_be_made_leaves_the_cleanup_unconfirmed_and_absen
     assert state_of(run) is CleanupState.UNCONFIRMED
 
 
+REFUND = {"name": "refund", "undoes": "pay", "request": {"path": "/refund/${payment}"}}
+
+
+def test_another_cleanup_of_the_same_step_waits_for_the_inquiry_and_sends_nothing_again() -> None:
+    for order in ([UNDO, REFUND], [REFUND, UNDO]):
+        run = after(scenario(cleanup=order), TIMEOUT)
+        assert attempt(run, ABSENT) == ["ask"]
+        assert attempt(run, TIMEOUT) == ["ask"]
+        assert sorted(attempt(run, FOUND, facts(), facts())) == ["ask", "refund", "undo"]
+        assert state_of(run) is CleanupState.CONFIRMED
+
+
+def test_a_step_that_never_happened_leaves_no_cleanup_of_it_due() -> None:
+    run = after(scenario(cleanup=[REFUND, UNDO]), TIMEOUT)
+    attempt(run, ABSENT)
+    attempt(run, ABSENT)
+    assert state_of(run) is CleanupState.CONFIRMED
+    assert attempt(run) == []
+
+
 ANSWERS = st.sampled_from([TIMEOUT, ABSENT, FOUND, facts(), status(500), status(402), status(429), facts(id="P-1")])
 
 

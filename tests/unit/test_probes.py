@@ -634,6 +634,33 @@ EXAMPLES = [
     of_277("a known claim is not found", "D0", C.BUSINESS_UNEXPECTED, "stc/2200D=D0", stc="F1"),
     of_277("an unknown claim is not found", "D0", C.OK, stc="D0"),
     of_277("a paid claim is pending", "P1", C.BUSINESS_UNEXPECTED, "expect/stc=unexpected", stc="F1"),
+    # FHIR: tests/unit/codecs/test_fhir.py shows that answers give these findings
+    *(wire(code, "issue/insurer", C.PARTNER_DOWN)
+      for code in ("transient", "lock-error", "no-store", "exception", "timeout", "incomplete")),
+    *(wire(code, "issue/whole", C.SERVICE_DOWN)
+      for code in ("transient", "lock-error", "no-store", "exception", "timeout", "incomplete")),
+    wire("throttled", "issue/insurer", C.THROTTLED),
+    *(wire(code, "issue/whole", C.PROBE_FAULT)
+      for code in ("security", "login", "unknown", "expired", "forbidden", "invalid", "structure", "required", "value",
+                   "invariant", "not-supported", "too-long", "code-invalid", "extension", "too-costly")),
+    *(wire(code, "issue/patient", C.BUSINESS_UNEXPECTED)
+      for code in ("processing", "duplicate", "multiple-matches", "not-found", "deleted", "business-rule", "conflict",
+                   "suppressed")),
+    wire("unreadable", "issue/whole", C.MALFORMED),
+    wire("42", "error/x12", C.PARTNER_DOWN),
+    wire("80", "error/x12", C.PARTNER_DOWN),
+    wire("41", "error/x12", C.PROBE_FAULT),
+    wire("43", "error/x12", C.PROBE_FAULT),
+    wire("51", "error/x12", C.PROBE_FAULT),
+    wire("75", "error/x12", C.BUSINESS_UNEXPECTED),
+    wire("a001", "error/hl7", C.PROBE_FAULT),
+    wire("uncoded", "error/none", C.MALFORMED),
+    wire("queued", "outcome", C.BUSINESS_UNEXPECTED),
+    wire("partial", "outcome", C.BUSINESS_UNEXPECTED),
+    wire("error", "outcome", C.MALFORMED),
+    wire("missing", "fhir/outcome", C.MALFORMED),
+    wire("missing", "expect/error", C.BUSINESS_UNEXPECTED),
+    wire("missing", "expect/issue", C.BUSINESS_UNEXPECTED),
 ]  # fmt: skip
 
 
@@ -665,4 +692,4 @@ def test_no_row_of_the_table_is_hidden_behind_another() -> None:
 
 
 def test_the_probes_are_those_that_scenarios_can_name() -> None:
-    assert set(PROBES) >= {"http", "tcp", "x12"}
+    assert set(PROBES) >= {"http", "fhir", "tcp", "x12"}

@@ -12,7 +12,7 @@ from __future__ import annotations
 from outrider.core.outcome import OutcomeClass as C
 from outrider.core.outcome import OutcomeTable, Rule
 
-FHIR_TRANSIENT = ("transient", "lock-error", "no-store", "exception", "timeout", "incomplete", "throttled")
+FHIR_TRANSIENT = ("transient", "lock-error", "no-store", "exception", "timeout", "incomplete")
 FHIR_SECURITY = ("security", "login", "unknown", "expired", "forbidden")
 FHIR_INVALID = (
     "invalid", "structure", "required", "value", "invariant", "not-supported", "too-long", "code-invalid", "extension",
@@ -74,7 +74,7 @@ OUTCOME_TABLE: OutcomeTable = (
     Rule("stc/*", "*", C.BUSINESS_UNEXPECTED),
     # FHIR OperationOutcome, by issue type and the element it is about: an insurer that does not answer is the payer;
     # what the server will not take of ours is our fault; what passes is the server's trouble.
-    *(Rule("issue/insurer*", code, C.PARTNER_DOWN) for code in FHIR_TRANSIENT if code != "throttled"),
+    *(Rule("issue/insurer*", code, C.PARTNER_DOWN) for code in FHIR_TRANSIENT),
     Rule("issue/*", "throttled", C.THROTTLED),
     *(Rule("issue/*", code, C.SERVICE_DOWN) for code in FHIR_TRANSIENT),
     *(Rule("issue/*", code, C.PROBE_FAULT) for code in FHIR_SECURITY),
@@ -93,6 +93,7 @@ OUTCOME_TABLE: OutcomeTable = (
     Rule("error/*", "*", C.BUSINESS_UNEXPECTED),
     Rule("outcome", "queued", C.BUSINESS_UNEXPECTED),
     Rule("outcome", "partial", C.BUSINESS_UNEXPECTED),
+    Rule("outcome", "*", C.MALFORMED),  # an error that names no reason
     Rule("fhir/*", "*", C.MALFORMED),
     # X12 that does not hold together.
     Rule("x12/*", "*", C.MALFORMED),

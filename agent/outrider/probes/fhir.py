@@ -36,6 +36,7 @@ from outrider.probes.http import USER_AGENT, status_findings
 from outrider.transport import HttpReply, HttpRequest
 
 _MEDIA_TYPES = ("application/fhir+json", "application/json", "application/json+fhir")
+_PASSES = (*FHIR_TRANSIENT, "throttled")
 _STATUS_DECIDES = (401, 403, 429)
 _BESIDE = ("reference", "system", "relationship")
 
@@ -186,4 +187,4 @@ def _issues(status: int, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     issues = tuple(finding for finding in findings if finding.place.startswith("issue/"))
     if status in _STATUS_DECIDES or status < 400:
         return ()
-    return issues if status < 500 or all(issue.code in FHIR_TRANSIENT for issue in issues) else ()
+    return issues if status < 500 or all(issue.code in _PASSES for issue in issues) else ()

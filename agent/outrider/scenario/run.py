@@ -16,7 +16,7 @@ Rules
    first one (401, 403, 408, 409, 429). With an `inquiry` it sends that instead, whenever nobody knows whether the step
    happened, and then the undo with what was captured. An answer that the inquiry calls `absent` may come before a slow
    payment: there is nothing to undo only when it is said in two attempts, one some time after the other, and no other
-   answer came between.
+   answer came between. What never happened, no cleanup of it has to undo.
 6. Cleanup is never measured. One that is not answered ok leaves the run's cleanup unconfirmed.
 7. What an answer names is captured as soon as the answer is ours and holds together, even where it is not the one
    that was expected: it may say what has to be undone.

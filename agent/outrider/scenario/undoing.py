@@ -56,7 +56,7 @@ class Undoing:
     def next(self) -> Step | None:
         """What to send next: a cleanup, its inquiry, or the step that it undoes; None when nothing is left to try."""
         for cleanup in self._cleanups:
-            if cleanup.name not in self._tried and self._is_due(cleanup):
+            if cleanup.name not in self._tried and self._is_due(cleanup) and not self._waits(cleanup):
                 self._current, self._asking = cleanup, self._question(cleanup)
                 return self._asking or cleanup
         self._current = None
@@ -66,6 +66,12 @@ class Undoing:
         if cleanup.name in self._undone or cleanup.undoes not in self._may_have_happened:
             return False
         return cleanup.unless not in self._ok
+
+    def _waits(self, cleanup: Cleanup) -> bool:
+        """Whether another cleanup's inquiry finds what this one needs: nothing is sent again beside an inquiry."""
+        if cleanup.inquiry is not None or not self._lacks_a_name(cleanup):
+            return False
+        return any(other.inquiry is not None and other.undoes == cleanup.undoes for other in self._cleanups)
 
     def _question(self, cleanup: Cleanup) -> Step | None:
         """What has to be asked before a cleanup (rule 5)."""
@@ -99,17 +105,22 @@ class Undoing:
 
     def _settle_repeat(self, cleanup: Cleanup, observation: Observation) -> None:
         if denies_the_first(observation):
-            self._undone.add(cleanup.name)
+            self._never_happened(cleanup)
         elif self._lacks_a_name(cleanup):
             self._tried.add(cleanup.name)
 
     def _settle_absence(self, cleanup: Cleanup) -> None:
         """Once may be too early; the second time, later, it is settled."""
         if cleanup.name in self._absent_before and self._attempt_is_apart:
-            self._undone.add(cleanup.name)
+            self._never_happened(cleanup)
         else:
             self._absent_before.add(cleanup.name)
             self._tried.add(cleanup.name)
+
+    def _never_happened(self, cleanup: Cleanup) -> None:
+        """For this cleanup, and any other of the same step, there is nothing to undo."""
+        self._undone.add(cleanup.name)
+        self._may_have_happened.discard(cleanup.undoes)
 
     def try_again(self, *, is_apart: bool) -> None:
         """Offer cleanups that failed once more."""
