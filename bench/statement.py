@@ -22,7 +22,7 @@ from outrider_collector.config import load_agreement
 from outrider_collector.statement import make_statement
 from outrider_collector.store.duckdb_store import DuckdbStore
 
-CHECKS, REGIONS, RUNS = 10, 3, 3
+CHECKS, REGIONS, RUNS = 50, 10, 3
 
 
 def run() -> None:
@@ -35,9 +35,12 @@ def run() -> None:
         store = DuckdbStore(path)
         accountant = Accountant(store, agreement, 0)
         windows = [
-            Announcement(f"w{day}", 1, Act.ANNOUNCE, start, start + 2 * HOUR, start - 4 * DAY)
+            Announcement(
+                f"w{day}-{n}", 1, Act.ANNOUNCE, start, start + HOUR // 2, start - 4 * DAY, (f"check-{n * 5 + 2}",)
+            )
             for day in range(30)
-            for start in (month.start + day * DAY + 3 * HOUR,)
+            for n in range(10)
+            for start in (month.start + day * DAY + n * 2 * HOUR,)
         ]
         times = []
         for _ in range(RUNS):
