@@ -92,6 +92,11 @@ class Accountant:
         self.settle = settle
         self.agreement = agreement
 
+    def only(self, guarantees: tuple[Guarantee, ...]) -> Accountant:
+        """An accountant for these guarantees alone, with the same store, summaries and known expiries."""
+        agreement = replace(self.agreement, guarantees=guarantees)
+        return Accountant(self._store, agreement, self.settle, self.known_expiries, self._summaries)
+
     def basis(self, period: Interval, as_of: Instant, announcements: Sequence[Announcement]) -> Basis:
         known = tuple(each for each in announcements if each.recorded_at <= as_of)
         return Basis(period, as_of, self._store.position(as_of), known)
