@@ -28,7 +28,8 @@ from outrider.codecs.outcome_table import OUTCOME_TABLE
 from outrider.core.outcome import OutcomeClass, OutcomeTable, Rule
 from outrider.core.timetable import Timetable
 from outrider.core.units import Duration, format_duration
-from outrider.execution import Check, secrets_from
+from outrider.execution import Check
+from outrider.generators import secrets_from
 from outrider.hygiene import asked_for, private_values, problems, refuse_cards
 from outrider.probes import HTTP_SCHEMES, Target, endpoint
 from outrider.probes.table import PROBES

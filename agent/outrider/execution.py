@@ -7,24 +7,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import timedelta, tzinfo
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from outrider.clock import Clock
 from outrider.core.outcome import Finding, Observation, Outcome, OutcomeClass, OutcomeTable
 from outrider.core.timetable import Timetable
-from outrider.core.units import SECOND, Duration, Instant, to_datetime
+from outrider.core.units import SECOND, Duration, Instant
 from outrider.core.wire import Phases, RunRecord, StepRecord
+from outrider.generators import Generators, Numbers, in_zone, secrets_from
 from outrider.hygiene import refuse_request
 from outrider.probes import Prepared, Target
 from outrider.probes.table import PROBES
 from outrider.scenario import Call, CleanupState, Scenario, ScenarioRun
-from outrider.spool import SpoolError
 from outrider.transport import Exchange, Reply, Transport
-from outrider.zones import UTC
+
+__all__ = [
+    "CLEANUP_DELAYS",
+    "Check",
+    "Execution",
+    "Generators",
+    "Lag",
+    "NoLag",
+    "Numbers",
+    "Surroundings",
+    "in_zone",
+    "secrets_from",
+]
 
 CLEANUP_DELAYS: tuple[Duration, ...] = tuple(seconds * SECOND for seconds in (0, 2, 5, 15, 30))
 """How long to wait before each attempt at cleaning up; after the last one it stays unconfirmed."""
@@ -47,12 +57,6 @@ class Check:
         return self.timetable.interval
 
 
-class Numbers(Protocol):
-    """Numbers that repeat neither across agents nor restarts, within their width."""
-
-    def control_number(self) -> int: ...
-
-
 class Lag(Protocol):
     """How far the event loop fell behind."""
 
@@ -65,58 +69,6 @@ class NoLag:
 
     def finding_since(self, began: Duration) -> Finding | None:
         return None
-
-
-@dataclass(frozen=True, slots=True)
-class Generators:
-    """Draws the values behind `${uuid}`, `${trace}`, `${control_number}`, `${now}`, `${today-30d}`, `${secret:NAME}`.
-
-    `number` is the agent's (`${agent_number}`), `zone` the one whose date `${today}` is. A STAN (ISO 8583, field 11) is
-    the last six digits of a control number: unlike any other of this agent until a million have been drawn, whereas two
-    agents draw the same ones. ISO 8583 asks for no more than that it differs within a terminal and a day: each agent
-    needs a terminal id (field 41) of its own, which `${agent_number}` can be a part of.
-
-    `secrets` looks a secret up by name and raises ValueError, naming it, where it is not there. Drawing raises nothing
-    but ValueError: also where the spool gives no number.
-    """
-
-    clock: Clock
-    numbers: Numbers
-    secrets: Callable[[str], str]
-    number: int = 0
-    zone: tzinfo = UTC
-
-    def __call__(self, name: str) -> str:
-        if name.startswith("secret:"):
-            return self.secrets(name.removeprefix("secret:"))
-        match name:
-            case "uuid":
-                return str(uuid.uuid4())
-            case "trace":
-                return uuid.uuid4().hex.upper()
-            case "control_number":
-                return str(self._number())
-            case "stan":
-                return f"{self._number() % 1_000_000:06d}"
-            case "agent_number":
-                return f"{self.number:03d}"
-        now = to_datetime(self.clock.now())
-        if name == "now":
-            return now.strftime("%Y-%m-%dT%H:%M:%SZ")
-        days = int(name.removeprefix("today").removesuffix("d") or 0)
-        # Days of the calendar, not of 24 hours: a clock change between them shifts none.
-        return (now.astimezone(self.zone).date() + timedelta(days=days)).isoformat()
-
-    def _number(self) -> int:
-        try:
-            return self.numbers.control_number()
-        except SpoolError as error:
-            raise ValueError(str(error)) from None
-
-
-def in_zone(generate: Callable[[str], str], zone: tzinfo) -> Callable[[str], str]:
-    """The same draws, with `today` in another zone."""
-    return replace(generate, zone=zone) if isinstance(generate, Generators) else generate
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,21 +219,3 @@ class Execution:
             phases=phases,
             steps=tuple(self._steps) if len(self._steps) > 1 else (),
         )
-
-
-def secrets_from(environ: Mapping[str, str]) -> Callable[[str], str]:
-    """Look secrets up in the environment: `${secret:NAME}` is NAME, or what the file NAME_FILE holds."""
-
-    def look_up(name: str) -> str:
-        if name in environ:
-            return environ[name]
-        if path := environ.get(f"{name}_FILE"):
-            try:
-                with open(path, encoding="utf-8") as file:
-                    return file.read(65536).removesuffix("\n")
-            except (OSError, UnicodeDecodeError) as error:
-                reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-                raise ValueError(f"secret {name}: cannot read the file that {name}_FILE names: {reason}") from None
-        raise ValueError(f"secret {name} is not set; set {name} or {name}_FILE in the environment")
-
-    return look_up

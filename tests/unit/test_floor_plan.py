@@ -27,6 +27,7 @@ FLOORS = {
     "outrider.scenario": 2,
     "outrider.spool": 2,
     "outrider.transport": 2,
+    "outrider.generators": 3,
     "outrider.hygiene": 3,
     "outrider.probes": 3,
     "outrider.purse": 4,

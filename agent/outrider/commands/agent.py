@@ -15,7 +15,8 @@ from outrider.commands import BAD_CONFIG, FAILED, PASS
 from outrider.commands.processes import log_to_stderr, run_on_loop, serving, stop_on_signals
 from outrider.config import AgentConfig, load_agent
 from outrider.core.units import SECOND, Duration
-from outrider.execution import Generators, Surroundings
+from outrider.execution import Surroundings
+from outrider.generators import Generators
 from outrider.purse import Withheld
 from outrider.redact import Redactor, printable
 from outrider.runner import Ended, LoopLag, Runner

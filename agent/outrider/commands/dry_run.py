@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from urllib.parse import urlsplit
 
-from outrider.execution import Check, in_zone
+from outrider.execution import Check
+from outrider.generators import in_zone
 from outrider.hygiene import private_values
 from outrider.probes import Generate
 from outrider.probes.table import PROBES

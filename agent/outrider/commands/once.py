@@ -25,7 +25,8 @@ from outrider.config import AgentConfig, load_agent
 from outrider.core.outcome import Fault, OutcomeClass
 from outrider.core.units import SECOND
 from outrider.core.wire import RunRecord
-from outrider.execution import Check, Execution, Generators, Surroundings
+from outrider.execution import Check, Execution, Surroundings
+from outrider.generators import Generators
 from outrider.purse import Purse
 from outrider.redact import Redactor, printable
 from outrider.scenario import CleanupState
