@@ -7,9 +7,9 @@ Rules
 2. Faults at the door (`unauthorized`, `throttle`, `maintenance`) refuse a request before anything is done with it.
 3. All other kinds hit the answer. What was asked for has been done by then: a payment is made although its answer
    is lost. `error` and `html` alone can say `committed: false`, and then refuse at the door too.
-4. `aaa` (on a 271), `stc` (on a 277), `hcr` (on a 278), `wrong_trn`, `wrong_payload_id` and `soap_fault` speak X12,
-   CORE and SOAP, so only the clearinghouse can have them. A wire that has no PayloadID, or no SOAP, passes over the
-   fault, and no hit is counted.
+4. `aaa` (on a 271), `stc` (on a 277 or 277CA), `hcr` (on a 278), `ack` (a 999 in place of a 277CA), `wrong_trn`,
+   `wrong_payload_id` and `soap_fault` speak X12, CORE and SOAP, so only the clearinghouse can have them. A wire that
+   has no PayloadID, or no SOAP, passes over the fault, and no hit is counted.
 """
 
 from __future__ import annotations
@@ -101,6 +101,9 @@ STC_LOOPS = ("2200B", "2200C", "2200D")
 HCR_CODES = ("A1", "A2", "A3", "A4", "A6", "CT", "NA")
 """HCR01, what a review decided (X12 005010X217)."""
 
+ACK_CODES = ("A", "E", "R")
+"""IK501 and AK901: accepted, accepted with errors noted, rejected (X12C 005010X231A1)."""
+
 KINDS: Mapping[str, Kind] = {
     "unauthorized": Kind(),
     "throttle": Kind({"retry_after_s": Number(0, 86_400, default=1)}),
@@ -108,6 +111,7 @@ KINDS: Mapping[str, Kind] = {
     "aaa": Kind({"code": Choice(AAA_CODES), "loop": Choice(AAA_LOOPS)}, _CLEARINGHOUSE),
     "stc": Kind({"code": Choice(STC_CODES), "loop": Choice(STC_LOOPS)}, _CLEARINGHOUSE),
     "hcr": Kind({"code": Choice(HCR_CODES)}, _CLEARINGHOUSE),
+    "ack": Kind({"code": Choice(ACK_CODES)}, _CLEARINGHOUSE),
     "wrong_trn": Kind(components=_CLEARINGHOUSE),
     "wrong_payload_id": Kind(components=_CLEARINGHOUSE),
     "soap_fault": Kind({"code": Choice(("Receiver", "Sender"), default="Receiver")}, _CLEARINGHOUSE),

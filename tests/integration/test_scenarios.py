@@ -80,7 +80,7 @@ def test_a_scenario_is_called_as_its_file_and_says_what_it_proves(name: str) -> 
     assert SHIPPED[name].read_text(encoding="utf-8").startswith("# ")
 
 
-X12_SCENARIOS = [name for name in SHIPPED if name.startswith(("eligibility", "claim-status", "prior-"))]
+X12_SCENARIOS = [name for name in SHIPPED if name.startswith(("eligibility", "claim-", "prior-"))]
 
 
 BROKEN = {
@@ -155,7 +155,7 @@ async def test_an_unknown_member_who_is_suddenly_covered_is_unexpected(sandbox: 
 
 
 @pytest.mark.parametrize("envelope", ["core-soap", "none"])
-@pytest.mark.parametrize("name", ["claim-status", "prior-authorization"])
+@pytest.mark.parametrize("name", ["claim-status", "claim-submit", "prior-authorization"])
 async def test_every_transaction_goes_over_every_wire(sandbox: Sandbox, name: str, envelope: str) -> None:
     path = {"core-soap": "/core/soap", "none": "/x12"}[envelope]
     scenario = load_scenario(SHIPPED[name])

@@ -112,8 +112,8 @@ def test_an_answer_is_read_as_the_transaction_that_was_asked() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"transaction": "claims"}, "known: eligibility, claim_status, prior_authorization - at `$.transaction`"),
-        ({"transaction": 276}, "known: eligibility, claim_status, prior_authorization - at `$.transaction`"),
+        ({"transaction": "claims"}, "known: eligibility, claim_status, prior_authorization, claim - at `$.transaction`"),
+        ({"transaction": 276}, "known: eligibility, claim_status, prior_authorization, claim - at `$.transaction`"),
         ({"transaction": "eligibility"}, "unknown field `claim`"),
         ({"service_types": ["30"]}, "unknown field `service_types`"),
         ({"claim": {"amount": "1"}}, "missing required field `account` - at `$.claim`"),
@@ -140,4 +140,4 @@ def test_a_wrong_transaction_in_a_file_is_named_with_its_place(tmp_path: Path) -
     with pytest.raises(ConfigError) as caught:
         load_scenario(file)
     assert f"{file}:8:20: " in str(caught.value)
-    assert "known: eligibility, claim_status, prior_authorization" in str(caught.value)
+    assert "known: eligibility, claim_status, prior_authorization, claim" in str(caught.value)
