@@ -97,9 +97,10 @@ class _Reading:
             match segment.id:
                 case "BHT" if (segment.get(1), segment.get(2)) != ("0085", "08"):
                     refuse("not-an-answer", "BHT says that this is no claim acknowledgement", segment)
-                case "TRN" if loop in ("2200B", "2200D"):
-                    if without_status is not None:
-                        refuse("no-status", "nothing says how this claim fared", without_status)
+                case "HL":
+                    _must_have_status(without_status)
+                case "TRN" if loop in _STATUS_LOOPS:
+                    _must_have_status(without_status)
                     self._read_trace(loop, segment)
                     has_trace, has_claim = has_trace or loop == "2200B", has_claim or loop == "2200D"
                     without_status = segment
@@ -112,14 +113,15 @@ class _Reading:
                     _check_total(segment)
                 case _:
                     pass
-        if without_status is not None:
-            refuse("no-status", "nothing says how this claim fared", without_status)
+        _must_have_status(without_status)
         if not has_trace:
             self.is_ours = False
         if not has_claim and len(self.rejections) == known:
             refuse("no-claim", "what was received was not rejected, but no claim is there", transaction.segments[-1])
 
     def _read_trace(self, loop: str, segment: Segment) -> None:
+        if loop == "2200C":
+            return  # the answerer's own
         wanted = self.trace if loop == "2200B" else self.claim
         if (segment.get(1), segment.get(2)) == ("2", wanted):
             self.traces.append(wanted)
@@ -153,6 +155,11 @@ class _Reading:
         if not _PAYER_CLAIM.fullmatch(segment.get(2)):
             refuse("bad-reference", "the payer's number for the claim is empty or too long", segment, 2)
         self.payer_claims.append(segment.get(2))
+
+
+def _must_have_status(trace: Segment | None) -> None:
+    if trace is not None:
+        refuse("no-status", "nothing says how what has this trace fared", trace)
 
 
 def _check_total(segment: Segment) -> None:

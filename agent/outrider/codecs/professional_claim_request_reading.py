@@ -48,7 +48,8 @@ _REQUIRED_OF_A_DEPENDENT = (
     ("NM1 2010C QC", "no-member", "the patient has no name (NM1*QC)"),
 )
 _ICD_10 = ("ABK", "ABF")
-_PROFESSIONAL = ("0019", "CH")
+_CHARGEABLE = (("0019", "00", "CH"), ("0019", "18", "CH"))
+_PLACES_OF_SERVICE = "B"
 
 
 def read_submission(raw: bytes) -> Submission:
@@ -126,7 +127,7 @@ class _Parts:
 
     def submission(self, interchange: Interchange) -> Submission:
         header, child = self.found["BHT"], self.found.get("NM1 2010C QC")
-        if (header.get(1), header.get(6)) != _PROFESSIONAL:
+        if (header.get(1), header.get(2), header.get(6)) not in _CHARGEABLE:
             refuse("not-a-claim", "BHT says that this is no chargeable claim", header, 6)
         payer, submitter, provider = (self.found[f"NM1 {entity}"] for entity in ("2010B PR", "41", "2010A 85"))
         return Submission(
@@ -161,6 +162,8 @@ class _Parts:
     def _claim(self) -> Claim:
         opened = self.found[f"CLM 2300{self.patient}"]
         place = (*opened.components(5, self.separators), "", "", "")
+        if place[1] != _PLACES_OF_SERVICE:
+            refuse("bad-code", "the place of service is not one of the list of professional claims", opened, 5)
         patient = self.found.get("PAT 2000C")
         claim = Claim(
             identifier=opened.get(1),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 from datetime import UTC, datetime
 
+from pyx12.params import params
 from pyx12.x12file import X12Reader
+from pyx12.x12n_document import x12n_document
 
 from outrider.codecs import x12
 
@@ -63,3 +65,12 @@ def oracle_errors(raw: bytes) -> list[object]:
     reader.cleanup()
     errors += reader.pop_errors()
     return errors
+
+
+def guide_errors(raw: bytes) -> list[str]:
+    """What pyx12, by its map of the guide, has against a message: the IK3, IK4, IK5 and AK9 of its 999 that reject."""
+    answer = io.StringIO()
+    is_right = x12n_document(params(), io.StringIO(raw.decode()), answer, None)
+    segments = answer.getvalue().replace("\n", "").split("~")
+    told = [each for each in segments if each.startswith(("IK3", "IK4", "IK5*R", "AK9*R"))]
+    return told or ([] if is_right else ["rejected"])

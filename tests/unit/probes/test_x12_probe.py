@@ -112,7 +112,10 @@ def test_an_answer_is_read_as_the_transaction_that_was_asked() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"transaction": "claims"}, "known: eligibility, claim_status, prior_authorization, claim - at `$.transaction`"),
+        (
+            {"transaction": "claims"},
+            "known: eligibility, claim_status, prior_authorization, claim - at `$.transaction`",
+        ),
         ({"transaction": 276}, "known: eligibility, claim_status, prior_authorization, claim - at `$.transaction`"),
         ({"transaction": "eligibility"}, "unknown field `claim`"),
         ({"service_types": ["30"]}, "unknown field `service_types`"),
