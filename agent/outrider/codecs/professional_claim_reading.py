@@ -8,7 +8,7 @@ Rules
    have to say the same, and only the guide's categories count (A0 to A8; E1 to E4, for a system that is not there).
 3. An answer is ours if the receiver's TRN02 (2200B) is our BHT03, and each claim's (2200D) our CLM01. If nothing above
    the claim was rejected, the claim is there, and each claim has a status.
-4. Of people and free text nothing is repeated. The payer's number for the claim is a fact, to ask for its status with.
+4. Neither the payer's number for the claim (REF*1K), nor free text, nor anything about the patient is repeated.
 
 Sources: X12 005010X214 (277, claim acknowledgement), X12C 005010X231A1 (999); code lists 507 and 508.
 """
@@ -40,7 +40,7 @@ _PHARMACY_CODE = re.compile(r"[A-Z0-9]{1,3}")
 _PHARMACY_LIST = "RX"
 _COUNT = re.compile(r"[0-9]{1,15}")
 _AMOUNT = re.compile(r"-?[0-9]{1,16}(\.[0-9]{1,2})?")
-_PAYER_CLAIM = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,49}")
+_MOST_OF_A_REFERENCE = 50
 _MEANINGS = {
     "A3": "returned as unprocessable",
     "A4": "not found",
@@ -59,7 +59,7 @@ def read_response(raw: bytes, *, trace: str, claim: str, control_number: int) ->
 
     Facts: "set" (ST01; "TA1" for a TA1 alone), "stc" (claim status categories, STC01-1), "stc_code" (claim statuses,
     STC01-2), "stc_loop" (where each stands) and "stc_action" (STC03), all four in the order of the answer; "trn" (our
-    BHT03 and CLM01, once for each TRN that carries one), "payer_claim" (REF*1K), "ack" (IK501 and AK901).
+    BHT03 and CLM01, once for each TRN that carries one), "ack" (IK501 and AK901).
     """
     sent = SentNumbers(GUIDE.functional_id, GUIDE.set_id, control_number, SET_CONTROL_NUMBER)
     return observe(raw, _Reading(trace, claim), Acknowledgements(sent))
@@ -77,17 +77,12 @@ class _Reading:
         self.is_ours = True
         self.statuses: list[tuple[str, str, str, str]] = []
         self.traces: list[str] = []
-        self.payer_claims: list[str] = []
         self.rejections: list[Finding] = []
 
     def facts(self) -> dict[str, tuple[str, ...]]:
         names = ("stc", "stc_code", "stc_loop", "stc_action")
         columns = zip(*self.statuses, strict=True) if self.statuses else ((),) * len(names)
-        return {
-            **dict(zip(names, map(tuple, columns), strict=True)),
-            "trn": tuple(self.traces),
-            "payer_claim": tuple(self.payer_claims),
-        }
+        return {**dict(zip(names, map(tuple, columns), strict=True)), "trn": tuple(self.traces)}
 
     def read_set(self, transaction: Transaction, separators: Separators) -> None:
         has_trace = has_claim = False
@@ -108,7 +103,7 @@ class _Reading:
                     self._read_status(loop, segment, separators)
                     without_status = None
                 case "REF" if loop == "2200D" and segment.get(1) == "1K":
-                    self._read_payer_claim(segment)
+                    _check_payer_claim(segment)
                 case "QTY" | "AMT":
                     _check_total(segment)
                 case _:
@@ -151,15 +146,15 @@ class _Reading:
             detail = f"{_MEANINGS[category]}, status {code}, about {_STATUS_LOOPS[loop]} {at(segment)}"
             self.rejections.append(Finding(category, f"stc/{loop}", detail))
 
-    def _read_payer_claim(self, segment: Segment) -> None:
-        if not _PAYER_CLAIM.fullmatch(segment.get(2)):
-            refuse("bad-reference", "the payer's number for the claim is empty or too long", segment, 2)
-        self.payer_claims.append(segment.get(2))
-
 
 def _must_have_status(trace: Segment | None) -> None:
     if trace is not None:
         refuse("no-status", "nothing says how what has this trace fared", trace)
+
+
+def _check_payer_claim(segment: Segment) -> None:
+    if not 1 <= len(segment.get(2)) <= _MOST_OF_A_REFERENCE:
+        refuse("bad-reference", "the payer's number for the claim has not 1 to 50 characters", segment, 2)
 
 
 def _check_total(segment: Segment) -> None:

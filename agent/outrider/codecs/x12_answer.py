@@ -93,7 +93,8 @@ def _observe(raw: bytes, reading: AnswerReading, acknowledging: Acknowledging, *
             unasked.append(_unasked("wrong-version", "x12/GS08", transaction, f"a {wanted}, but not one of {version}"))
         else:
             reading.read_set(transaction, interchange.separators)
-    if wanted not in sets and not acknowledging.is_answer and not refusals and not unasked:
+    is_answered = wanted in sets or acknowledging.is_answer
+    if not is_answered and not (refusals or unasked or acknowledging.mismatches):
         unasked.append(Finding("wrong-set", "x12/ST01", f"an acknowledgement that accepts, but no {wanted}"))
     strangers = [*acknowledging.mismatches, *([] if reading.is_ours else [_MISMATCH])]
     return Observation(

@@ -2,8 +2,8 @@
 (`TRANSACTIONS`), `envelope` what stands around it (`ENVELOPES`).
 
 Facts: `status`, and those of the answer: `set`, `trn`; `eb`, `aaa`, `service_types` for eligibility; `stc`, `stc_code`
-for claim status; `hcr`, `aaa` for prior authorisation; `stc`, `stc_code`, `stc_loop`, `stc_action`, `payer_claim` and
-`ack` for claims. Trace, control number and PayloadID are drawn here, for each request anew, and matched on the answer.
+for claim status; `hcr`, `aaa` for prior authorisation; `stc`, `stc_code`, `stc_loop`, `stc_action`, `ack` for
+claims. Trace, control number and PayloadID are drawn here, for each request anew, and matched on the answer.
 
 Sources: the guides of the transactions; `outrider.probes.x12_envelopes` for what stands around them.
 """
