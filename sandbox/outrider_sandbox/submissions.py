@@ -21,9 +21,10 @@ from datetime import datetime
 from outrider.codecs import professional_claim, x12
 from outrider.codecs.eligibility import Inquiry
 from outrider.codecs.professional_claim import ACCEPTED, ACKNOWLEDGEMENT_VERSION, Submission, Verdict
+from outrider.codecs.x12_exchange import write_answer_groups
 from outrider_sandbox.acknowledge import VERSION_999, draft_verdict
 from outrider_sandbox.members import RECORDS, judge
-from outrider_sandbox.settings import BOTH_IN_TWO_GROUPS, BOTH_IN_TWO_INTERCHANGES, ONLY_999
+from outrider_sandbox.settings import BOTH_IN_TWO_GROUPS, BOTH_IN_TWO_INTERCHANGES, ONLY_277CA, ONLY_999
 
 REJECTIONS: Mapping[str, Verdict] = {
     "42": Verdict("E2", "0", "2200B"),
@@ -67,7 +68,8 @@ def answer_999(
     payload: bytes, submission: Submission, code: str, *, control_number: int, created: datetime, is_wrong: bool
 ) -> bytes:
     """A 999 alone with this verdict; with `is_wrong` about somebody else's group."""
-    return _write([_group_999(payload, code, control_number, is_wrong=is_wrong)], submission, control_number, created)
+    group = _group_999(payload, code, control_number, is_wrong=is_wrong)
+    return write_answer_groups(submission, [group], control_number=control_number, created=created)
 
 
 def answer_claim(
@@ -92,32 +94,21 @@ def answer_claim(
         trace=trace,
     )
     status = x12.DraftGroup("HN", ACKNOWLEDGEMENT_VERSION, (x12.Draft("277", tuple(lines)),), second)
-    if shape == ONLY_999:
-        return _write([accepting], submission, first, created)
-    if shape == BOTH_IN_TWO_GROUPS:
-        return _write([accepting, status], submission, first, created)
-    if shape == BOTH_IN_TWO_INTERCHANGES:
-        return _write([accepting], submission, first, created) + _write([status], submission, second, created)
-    return _write([status], submission, second, created)
+    interchanges = {
+        ONLY_277CA: [(second, [status])],
+        ONLY_999: [(first, [accepting])],
+        BOTH_IN_TWO_GROUPS: [(first, [accepting, status])],
+        BOTH_IN_TWO_INTERCHANGES: [(first, [accepting]), (second, [status])],
+    }
+    return b"".join(
+        write_answer_groups(submission, groups, control_number=number, created=created)
+        for number, groups in interchanges[shape]
+    )
 
 
 def _group_999(payload: bytes, code: str, control_number: int, *, is_wrong: bool) -> x12.DraftGroup:
     draft = draft_verdict(payload, code, group=str(control_number) if is_wrong else "")
     return x12.DraftGroup("FA", VERSION_999, (draft,), control_number)
-
-
-def _write(groups: list[x12.DraftGroup], submission: Submission, control_number: int, created: datetime) -> bytes:
-    """Sender and receiver change places, usage stays."""
-    return x12.write_groups(
-        groups,
-        sender=submission.receiver_id,
-        receiver=submission.sender_id,
-        control_number=control_number,
-        created=created,
-        usage=submission.usage,
-        sender_qualifier=submission.receiver_qualifier,
-        receiver_qualifier=submission.sender_qualifier,
-    )
 
 
 def _as_inquiry(submission: Submission) -> Inquiry:

@@ -85,13 +85,14 @@ class _Reading:
         return {**dict(zip(names, map(tuple, columns), strict=True)), "trn": tuple(self.traces)}
 
     def read_set(self, transaction: Transaction, separators: Separators) -> None:
+        header = transaction.segments[1]
+        if (header.id, header.get(1), header.get(2)) != ("BHT", "0085", "08"):
+            refuse("not-an-answer", "no BHT says that this is a claim acknowledgement", header)
         has_trace = has_claim = False
         without_status: Segment | None = None
         known = len(self.rejections)
         for loop, segment in walk(transaction, ACKNOWLEDGEMENT):
             match segment.id:
-                case "BHT" if (segment.get(1), segment.get(2)) != ("0085", "08"):
-                    refuse("not-an-answer", "BHT says that this is no claim acknowledgement", segment)
                 case "HL":
                     _must_have_status(without_status)
                 case "TRN" if loop in _STATUS_LOOPS:

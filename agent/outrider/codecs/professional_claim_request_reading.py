@@ -3,7 +3,8 @@
 Rules
 -----
 1. One set, one billing provider, one subscriber, one patient, one claim: real time takes one.
-2. What the guide requires has to be there, each in its loop; what it allows beside is passed over.
+2. What the guide requires has to be there, once and in its loop; what it allows beside is passed over. The order inside
+   a loop is not looked at.
 3. Lines count from 1 (LX01), and their charges add up to the claim's (CLM02).
 
 Source: X12 005010X222A1 (837, professional).
@@ -30,6 +31,7 @@ from outrider.codecs.x12_exchange import opening, require
 from outrider.codecs.x12_loops import refuse, walk
 from outrider.codecs.x12_request import dependent_of, member_of, only_transaction
 
+_TAX_ID = "REF 2010A 85 EI"
 _REQUIRED = (
     ("BHT", "no-bht", "there is no BHT"),
     ("NM1 41", "no-submitter", "there is no submitter (NM1*41)"),
@@ -38,7 +40,7 @@ _REQUIRED = (
     ("NM1 2010A 85", "no-provider", "there is no billing provider (NM1*85)"),
     ("N3 2010A 85", "no-address", "the billing provider has no street"),
     ("N4 2010A 85", "no-address", "the billing provider has no city"),
-    ("REF 2010A 85 EI", "no-tax-id", "the billing provider has no employer's identification number (REF*EI)"),
+    (_TAX_ID, "no-tax-id", "the billing provider has no employer's identification number (REF*EI)"),
     ("SBR 2000B", "no-subscriber", "there is no subscriber (SBR)"),
     ("NM1 2010B IL", "no-member", "there is no subscriber's name (NM1*IL)"),
     ("NM1 2010B PR", "no-payer", "there is no payer (NM1*PR)"),
@@ -48,6 +50,8 @@ _REQUIRED_OF_A_DEPENDENT = (
     ("NM1 2010C QC", "no-member", "the patient has no name (NM1*QC)"),
 )
 _ICD_10 = ("ABK", "ABF")
+_ONCE = frozenset(("BHT", "NM1", "N3", "N4", "DMG", "SBR", "PAT", "HI"))
+_READ_IN = ("", "2000", "2010", "2300")
 _CHARGEABLE = (("0019", "00", "CH"), ("0019", "18", "CH"))
 _PLACES_OF_SERVICE = "B"
 
@@ -55,7 +59,7 @@ _PLACES_OF_SERVICE = "B"
 def read_submission(raw: bytes) -> Submission:
     """Read an 837 interchange that holds one claim. Raises X12Error, and nothing else.
 
-    Beside the codes of `x12.read` and of the values: wrong-set, wrong-version, not-a-claim, hl-level, no-bht,
+    Beside the codes of `x12.read` and of the values: wrong-set, wrong-version, not-a-claim, hl-level, twice, no-bht,
     no-submitter, no-contact, no-receiver, no-provider, no-address, no-tax-id, no-subscriber, no-member, no-payer,
     no-dmg, no-claim, no-hi, no-line, no-sv1, no-date, lx-number, clm02-sum.
     """
@@ -106,11 +110,18 @@ class _Parts:
             self._begin_line(segment)
         elif loop[:4] == "2400":
             if name != "DTP" or segment.get(1) == "472":
-                self.lines[-1].setdefault(name, segment)
+                self._keep(self.lines[-1], name, segment, once=name in ("SV1", "DTP"))
         elif name in ("HL", "CLM") and f"{name} {loop}" in self.found:
             refuse("wrong-set", "more than one claim in a transaction set; real time takes one", segment)
         elif name != "HI" or self._diagnoses(segment):
-            self.found.setdefault(self._key(loop, segment), segment)
+            key = self._key(loop, segment)
+            self._keep(self.found, key, segment, once=loop[:4] in _READ_IN and (name in _ONCE or key == _TAX_ID))
+
+    @staticmethod
+    def _keep(found: dict[str, Segment], key: str, segment: Segment, *, once: bool) -> None:
+        if once and key in found:
+            refuse("twice", "this stands there already, and may once", segment)
+        found.setdefault(key, segment)
 
     def _key(self, loop: str, segment: Segment) -> str:
         if loop[:4] not in ("", "2010"):
@@ -140,7 +151,7 @@ class _Parts:
             provider=BillingProvider(
                 provider.get(3),
                 provider.get(9) if provider.get(8) == "XX" else "",
-                self.found["REF 2010A 85 EI"].get(2),
+                self.found[_TAX_ID].get(2),
                 self._address("2010A 85"),
             ),
             member=member_of(self.found["NM1 2010B IL"], self.found.get("DMG 2010B IL")),

@@ -19,7 +19,7 @@ from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime
 from typing import TypedDict
 
-from outrider.codecs.x12 import Draft, Interchange, Line, Segment, write
+from outrider.codecs.x12 import Draft, DraftGroup, Interchange, Line, Segment, write, write_groups
 from outrider.codecs.x12_loops import refuse
 from outrider.codecs.x12_request import Dependent, check_opening, moment
 
@@ -124,14 +124,20 @@ def write_answer(
     guide: Guide, request: Request, lines: Sequence[Line], *, control_number: int, created: datetime
 ) -> bytes:
     """The answer to a request as a whole interchange. Raises X12Error as `x12.write` does."""
-    return write(
-        [Draft(guide.set_id, tuple(lines))],
+    group = DraftGroup(guide.functional_id, guide.version, (Draft(guide.set_id, tuple(lines)),))
+    return write_answer_groups(request, [group], control_number=control_number, created=created)
+
+
+def write_answer_groups(
+    request: Request, groups: Sequence[DraftGroup], *, control_number: int, created: datetime
+) -> bytes:
+    """An answer of several groups as one interchange. Raises X12Error as `x12.write_groups` does."""
+    return write_groups(
+        groups,
         sender=request.receiver_id,
         receiver=request.sender_id,
         control_number=control_number,
         created=created,
-        functional_id=guide.functional_id,
-        version=guide.version,
         usage=request.usage,
         sender_qualifier=request.receiver_qualifier,
         receiver_qualifier=request.sender_qualifier,

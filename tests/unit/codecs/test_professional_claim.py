@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from x12_support import CREATED, acknowledged, edited, guide_errors, lines, oracle_errors, ta1
+from x12_support import CREATED, acknowledged, edited, guide_errors, guide_verdicts, lines, oracle_errors, ta1
 
 from outrider.codecs import x12
 from outrider.codecs.claim_status import Claim as ClaimAskedFor
@@ -211,6 +211,8 @@ BROKEN_SUBMISSIONS: dict[str, tuple[Callable[[], bytes], str]] = {
     "an encounter": (broken((HEADER, HEADER.replace("*CH", "*RP"))), "not-a-claim"),
     "a cancellation": (broken((HEADER, HEADER.replace("*00*", "*01*"))), "not-a-claim"),
     "an institutional structure": (broken((HEADER, HEADER.replace("0019", "0010"))), "not-a-claim"),
+    "two headers": (broken((HEADER, f"{HEADER}~{HEADER}")), "twice"),
+    "two services on a line": (broken((VISIT_LINES[1], f"{VISIT_LINES[1]}~{VISIT_LINES[1]}")), "twice"),
     "no trace": (broken((HEADER, HEADER.replace("trace-0001", ""))), "no-trn"),
     "a trace that is too long": (broken((HEADER, HEADER.replace("trace-0001", "T" * 31))), "bad-reference"),
     "no submitter": (broken((SUBMITTER_LINE, "")), "no-submitter"),
@@ -486,6 +488,7 @@ MALFORMED: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "our own claim": (lambda: write_submission(SUBMISSION), "wrong-set", "x12/ST01"),
     "another purpose": (lambda: edited(answer(), (RECEIPT[0], RECEIPT[0].replace("*08*", "*11*"))), "not-an-answer",
                         "x12/BHT"),
+    "no header": (lambda: edited(answer(), (RECEIPT[0], "")), "not-an-answer", "x12/HL"),
     "a claim without a status": (lambda: edited(answer(), (TAKEN, "")), "no-status", "x12/TRN"),
     "a submission without a status": (lambda: edited(answer(), (RECEIVED, "")), "no-status", "x12/TRN"),
     "a provider without a status": (
@@ -702,6 +705,43 @@ def test_pyx12_and_the_reader_both_notice_what_the_guide_does_not_allow(change: 
     assert guide_errors(raw)
     with pytest.raises(X12Error):
         read_submission(raw)
+
+
+@pytest.mark.parametrize("submission", [SUBMISSION, FAMILY], ids=["subscriber", "dependent"])
+@pytest.mark.parametrize("times", [0, 2])
+def test_a_segment_that_pyx12_misses_or_finds_once_too_often_is_refused_here_too(
+    submission: Submission, times: int
+) -> None:
+    raw = write_submission(submission)
+    body = lines(raw)
+    changed = [[*body[:at], *body[at : at + 1] * times, *body[at + 1 :]] for at in range(len(body))]
+    verdicts = guide_verdicts(raw, [body, *changed])
+    assert verdicts[0]
+    assert verdicts.count(False) > len(body) // 2
+    for segments, is_right in zip(changed, verdicts[1:], strict=True):
+        if not is_right:
+            with pytest.raises(X12Error):
+                read_submission(edited(raw, ("~".join(body), "~".join(segments))))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from([write_submission(FAMILY), answer(), accepting() + answer(), in_two_groups()]), st.data())
+def test_whatever_pyx12_rejects_without_a_map_is_never_accepted_here(raw: bytes, data: st.DataObject) -> None:
+    segments = raw.decode().split("~")[:-1]
+    at = data.draw(st.integers(1, len(segments) - 1))
+    match data.draw(st.sampled_from(["drop", "repeat", "swap", "digit"])):
+        case "drop":
+            del segments[at]
+        case "repeat":
+            segments.insert(at, segments[at])
+        case "swap":
+            other = data.draw(st.integers(1, len(segments) - 1))
+            segments[at], segments[other] = segments[other], segments[at]
+        case _:
+            segments[at] = segments[at].replace("1", "2")
+    changed = ("~".join(segments) + "~").encode()
+    if not observed(changed).findings:
+        assert oracle_errors(changed) == []
 
 
 MESSAGES = st.sampled_from(

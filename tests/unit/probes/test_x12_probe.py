@@ -151,6 +151,7 @@ def test_a_trace_that_is_longer_than_the_guide_has_room_for_is_sent_and_matched_
 
 
 def answered(sent: core_mime.Envelope, payload: bytes) -> HttpReply:
+    """The payload in an envelope that answers the one that was sent. Nobody looks at its PayloadType."""
     envelope = core_mime.Envelope(
         payload_type=X12_277CA,
         payload_id=sent.payload_id,
@@ -212,17 +213,7 @@ def test_an_answer_is_read_as_the_transaction_that_was_asked() -> None:
     inquiry = claim_status.read_request(sent.payload)
     paid = claim_status.ClaimStatus("F1", "65")
     payload = claim_status.write_response(inquiry, control_number=1, created=inquiry.created, statuses=(paid,))
-    envelope = core_mime.Envelope(
-        payload_type=core_mime.X12_277,
-        payload_id=sent.payload_id,
-        timestamp=sent.timestamp,
-        sender_id="CLEARING",
-        receiver_id="OUTRIDER",
-        payload=payload,
-        error_code=core_mime.SUCCESS,
-    )
-    content_type, body = core_mime.write(envelope, boundary="test-boundary-9")
-    reply = HttpReply(200, (("Content-Type", content_type),), body)
+    reply = answered(sent, payload)
     seen = PROBE.read(prepared, reply)
     assert (seen.findings, seen.facts["stc"], seen.facts["status"]) == ((), ("F1",), ("200",))
     asked_for_eligibility = Prepared(prepared.request, {**prepared.sent, "transaction": "eligibility"})
