@@ -18,7 +18,16 @@ from collections.abc import Iterable, Iterator, Set
 from string import ascii_uppercase, digits
 from typing import ClassVar, Protocol
 
-from outrider.codecs.x12 import KNOWN_SEGMENTS, Segment, Separators, Transaction, X12Error, read, read_transmission
+from outrider.codecs.x12 import (
+    KNOWN_SEGMENTS,
+    Interchange,
+    Segment,
+    Separators,
+    Transaction,
+    X12Error,
+    read,
+    read_transmission,
+)
 from outrider.codecs.x12_loops import refuse
 from outrider.core.outcome import Finding, Observation
 
@@ -70,29 +79,32 @@ def observe(raw: bytes, reading: AnswerReading, acknowledging: Acknowledging | N
     come as several interchanges: one thing is acknowledged twice, by whoever took it in and by whoever it is for.
     """
     try:
-        return _observe(raw, reading, acknowledging or _Refusing(), may_be_several=acknowledging is not None)
+        if acknowledging is None:
+            return _observe((read(raw),), reading, _REFUSING)
+        return _observe(read_transmission(raw), reading, acknowledging)
     except X12Error as error:
         return Observation.failed(error.code, f"x12/{error.where}", str(error))
 
 
-def _observe(raw: bytes, reading: AnswerReading, acknowledging: Acknowledging, *, may_be_several: bool) -> Observation:
-    interchanges = read_transmission(raw) if may_be_several else (read(raw),)
-    wanted, version = reading.SET_ID, reading.VERSION
-    refusals = [
-        found for each in interchanges for ta1 in each.acknowledgements for found in acknowledging.read_ta1(ta1)
-    ]
+def _observe(
+    interchanges: tuple[Interchange, ...], reading: AnswerReading, acknowledging: Acknowledging
+) -> Observation:
+    wanted = reading.SET_ID
+    refusals: list[Finding] = []
     unasked: list[Finding] = []
     sets: list[str] = []
-    for interchange, transaction in ((each, inner) for each in interchanges for inner in each.transactions):
-        sets.append(transaction.set_id)
-        if transaction.set_id == "999":
-            refusals += acknowledging.read_999(transaction)
-        elif transaction.set_id != wanted:
-            unasked.append(_unasked("wrong-set", "x12/ST01", transaction, f"neither a {wanted} nor an acknowledgement"))
-        elif transaction.version != version:
-            unasked.append(_unasked("wrong-version", "x12/GS08", transaction, f"a {wanted}, but not one of {version}"))
-        else:
-            reading.read_set(transaction, interchange.separators)
+    for interchange in interchanges:
+        for ta1 in interchange.acknowledgements:
+            refusals += acknowledging.read_ta1(ta1)
+    for interchange in interchanges:
+        for transaction in interchange.transactions:
+            sets.append(transaction.set_id)
+            if transaction.set_id == "999":
+                refusals += acknowledging.read_999(transaction)
+            elif transaction.set_id == wanted and transaction.version == reading.VERSION:
+                reading.read_set(transaction, interchange.separators)
+            else:
+                unasked.append(_unasked(transaction, wanted, reading.VERSION))
     is_answered = wanted in sets or acknowledging.is_answer
     if not is_answered and not (refusals or unasked or acknowledging.mismatches):
         unasked.append(Finding("wrong-set", "x12/ST01", f"an acknowledgement that accepts, but no {wanted}"))
@@ -120,6 +132,9 @@ class _Refusing:
         return {}
 
 
+_REFUSING = _Refusing()
+
+
 def code_of(codes: Set[str], segment: Segment, element: int) -> str:
     """The element's text. Raises X12Error("bad-code") if it is none of `codes`."""
     text = segment.get(element)
@@ -133,8 +148,11 @@ def at(segment: Segment) -> str:
     return f"(segment {segment.number}, byte {segment.offset})"
 
 
-def _unasked(code: str, place: str, transaction: Transaction, what: str) -> Finding:
-    return Finding(code, place, f"{what} {at(transaction.segments[0])}")
+def _unasked(transaction: Transaction, wanted: str, version: str) -> Finding:
+    where = at(transaction.segments[0])
+    if transaction.set_id != wanted:
+        return Finding("wrong-set", "x12/ST01", f"neither a {wanted} nor an acknowledgement {where}")
+    return Finding("wrong-version", "x12/GS08", f"a {wanted}, but not one of {version} {where}")
 
 
 def ta1_findings(segment: Segment) -> Iterator[Finding]:
