@@ -11,8 +11,8 @@ different rules overlap, all of it is masked.
    digits long, are nobody's card (ISO/IEC 7812; times in microseconds look like that). In runs past 19 digits,
    a number after its own length (ISO 8583, field 2) counts. After a number, track data goes with it.
 3. A social security number, ddd-dd-dddd.
-4. X12 segments about a person: NM1 of a subscriber, dependent or patient from NM103 on, DMG, N3, N4, and REF of a
-   social security number (SY), a patient's account (EJ) or the payer's number for a claim (1K).
+4. X12 segments about a person: NM1 of a subscriber, dependent or patient from NM103 on, DMG, N3, N4, CLM01, and REF
+   of a social security number (SY), a patient's account (EJ) or the payer's number for a claim (1K).
    Separators are those of the ISA before it; without one `*`, `|` and `^` between elements and `~`, GS or the end
    of the line after them.
 5. The value of a field with a telling name (password, cvv, pin, track, authorization, ...) as a header, in JSON,
@@ -292,6 +292,7 @@ _USUAL_ENDS = "~\x1d\r\n"
 _PERSONS = frozenset(("IL", "03", "QC", "74"))  # subscriber, dependent, patient, corrected subscriber
 _PERSONAL_REFERENCES = frozenset(("SY", "EJ", "1K"))  # social security, patient account and payer claim number
 _FIRST_PRIVATE = {"NM1": 3, "REF": 2}  # element; from the first one in the other segments
+_LAST_PRIVATE = {"CLM": 1}  # element; to the end in the other segments
 
 
 def x12_spans(text: str) -> Iterator[Span]:
@@ -309,7 +310,7 @@ def _is_isa(found: re.Match[str]) -> bool:
 def _person_spans(text: str, start: int, end: int, separator: str, terminator: str) -> Iterator[Span]:
     separators = re.escape(_USUAL_SEPARATORS + separator)
     segment = re.compile(
-        rf"(?<![A-Za-z0-9{separators}{_MASK_CHARACTER}])(NM1|DMG|N3|N4|REF)([{separators}])([^{separators}]{{0,8}})"
+        rf"(?<![A-Za-z0-9{separators}{_MASK_CHARACTER}])(NM1|DMG|N3|N4|REF|CLM)([{separators}])([^{separators}]{{0,8}})"
     )
     position = start
     while found := segment.search(text, position, end):
@@ -332,6 +333,8 @@ def _is_about_a_person(segment: str, qualifier: str) -> bool:
 def _private_elements(elements: str, segment: re.Match[str]) -> Iterator[Span]:
     place = segment.end(2)
     for number, element in enumerate(elements.split(segment[2]), 1):
+        if number > _LAST_PRIVATE.get(segment[1], number):
+            break
         if number >= _FIRST_PRIVATE.get(segment[1], 1) and element.strip():
             yield Span(place, place + len(element))
         place += len(element) + 1

@@ -1,4 +1,5 @@
-"""What a payer answers to X12 that it cannot work with: a TA1 or a 999 that rejects, and why.
+"""What a payer answers to X12 that it cannot work with: a TA1 or a 999 that rejects, and why. And the 999 about a set
+that it could read.
 
 Rules
 -----
@@ -19,7 +20,7 @@ from outrider.codecs import x12
 
 TA1_TYPE = "X12_TA1_Response_00501X231A1"
 TYPE_999 = "X12_999_Response_005010X231A1"
-_VERSION_999 = "005010X231A1"
+VERSION_999 = "005010X231A1"
 _ISA_BYTES = 106
 
 # TA105 by what the reader found.
@@ -92,13 +93,33 @@ def reject(
             control_number=control_number,
             created=created,
             functional_id="FA",
-            version=_VERSION_999,
+            version=VERSION_999,
             usage="P" if isa[15] == "P" else "T",
             acknowledgements=(ta1,) if is_ta1 else (),
         )
     except x12.X12Error:  # what would be repeated cannot be written
         return None
     return Acknowledgement(TA1_TYPE if is_ta1 else TYPE_999, payload)
+
+
+def draft_verdict(raw: bytes, code: str, *, group: str = "") -> x12.Draft:
+    """The 999 with this verdict (A, E or R) on an interchange of one set that could be read.
+
+    `group` stands in AK102 in place of the group's own number, for a 999 about somebody else's.
+    """
+    received = _look_through(raw)
+    if received is None:
+        raise ValueError("this is no interchange")
+    header = received.group
+    return x12.Draft(
+        "999",
+        (
+            ("AK1", header[1], group or header[6], header[8]),
+            ("AK2", *received.opening[1:4]),
+            ("IK5", code, *((_SEGMENTS_IN_ERROR,) if code != "A" else ())),
+            ("AK9", code, "1", "1", "0" if code == "R" else "1"),
+        ),
+    )
 
 
 def _draft_999(code: str, received: _Received) -> x12.Draft:

@@ -9,6 +9,7 @@ from outrider_sandbox.faults import KINDS
 from outrider_sandbox.members import MEANINGS, PAYERS, SYNTHETIC, UNKNOWN_NPI
 from outrider_sandbox.reviews import MEANINGS as REVIEW_MEANINGS
 from outrider_sandbox.settings import Settings
+from outrider_sandbox.submissions import MEANINGS as SUBMISSION_MEANINGS
 
 
 def directory(settings: Settings, services: Mapping[str, str]) -> dict[str, object]:
@@ -18,7 +19,9 @@ def directory(settings: Settings, services: Mapping[str, str]) -> dict[str, obje
         "partner": settings.partner,
         "synthetic": SYNTHETIC,
         "clearinghouse": {
-            "POST /core/realtime": "X12 270 (005010X279A1), 276 (005010X212) or 278 (005010X217), CORE MIME",
+            "POST /core/realtime": (
+                "X12 270 (005010X279A1), 276 (005010X212), 278 (005010X217) or 837 (005010X222A1), CORE MIME"
+            ),
             "POST /core/soap": "the same in a CORE vC2.2.0 SOAP envelope",
             "POST /x12": "the same without an envelope, as application/edi-x12",
             "POST /fhir/CoverageEligibilityRequest": "FHIR R4, application/fhir+json; /$submit too",
@@ -26,6 +29,7 @@ def directory(settings: Settings, services: Mapping[str, str]) -> dict[str, obje
             "members": dict(MEANINGS),
             "claims": dict(CLAIM_MEANINGS),
             "reviews_by_service_type": dict(REVIEW_MEANINGS),
+            "submissions": {"answered_with": settings.claim_answer, **SUBMISSION_MEANINGS},
             "unknown_npi": UNKNOWN_NPI,
         },
         "gateway": {

@@ -7,9 +7,10 @@ Rules
 2. Faults at the door (`unauthorized`, `throttle`, `maintenance`) refuse a request before anything is done with it.
 3. All other kinds hit the answer. What was asked for has been done by then: a payment is made although its answer
    is lost. `error` and `html` alone can say `committed: false`, and then refuse at the door too.
-4. `aaa` (on a 271), `stc` (on a 277), `hcr` (on a 278), `wrong_trn`, `wrong_payload_id` and `soap_fault` speak X12,
-   CORE and SOAP, so only the clearinghouse can have them. A wire that has no PayloadID, or no SOAP, passes over the
-   fault, and no hit is counted. `fhir_issue`, `fhir_error`, `fhir_outcome` and `wrong_request` speak FHIR.
+4. `aaa` (on a 271), `stc` (on a 277 or 277CA), `hcr` (on a 278), `ack` (a 999 in place of a 277CA), `wrong_trn`,
+   `wrong_payload_id` and `soap_fault` speak X12, CORE and SOAP, so only the clearinghouse can have them. A wire that
+   has no PayloadID, or no SOAP, passes over the fault, and no hit is counted. `fhir_issue`, `fhir_error`,
+   `fhir_outcome` and `wrong_request` speak FHIR.
 """
 
 from __future__ import annotations
@@ -112,6 +113,8 @@ _ISSUES = (
 ISSUE_CODES = tuple(_ISSUES.split())
 """OperationOutcome.issue.code (FHIR R4, issue-type), but those that are no errors."""
 ISSUE_PLACES = ("whole", "patient", "insurer", "provider", "insurance", "item")
+ACK_CODES = ("A", "E", "R")
+"""IK501 and AK901: accepted, accepted with errors noted, rejected (X12C 005010X231A1)."""
 
 KINDS: Mapping[str, Kind] = {
     "unauthorized": Kind(components=HTTP_COMPONENTS),
@@ -120,6 +123,7 @@ KINDS: Mapping[str, Kind] = {
     "aaa": Kind({"code": Choice(AAA_CODES), "loop": Choice(AAA_LOOPS)}, _CLEARINGHOUSE),
     "stc": Kind({"code": Choice(STC_CODES), "loop": Choice(STC_LOOPS)}, _CLEARINGHOUSE),
     "hcr": Kind({"code": Choice(HCR_CODES)}, _CLEARINGHOUSE),
+    "ack": Kind({"code": Choice(ACK_CODES)}, _CLEARINGHOUSE),
     "wrong_trn": Kind(components=_CLEARINGHOUSE),
     "wrong_payload_id": Kind(components=_CLEARINGHOUSE),
     "soap_fault": Kind({"code": Choice(("Receiver", "Sender"), default="Receiver")}, _CLEARINGHOUSE),

@@ -7,6 +7,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+ONLY_277CA = "277CA"
+ONLY_999 = "999"
+BOTH_IN_TWO_GROUPS = "999+277CA"
+BOTH_IN_TWO_INTERCHANGES = "999,277CA"
+CLAIM_ANSWERS = (ONLY_277CA, ONLY_999, BOTH_IN_TWO_GROUPS, BOTH_IN_TWO_INTERCHANGES)
+"""What a claim can be answered with: one acknowledgement, or both in one interchange or in two."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -15,10 +22,10 @@ class Settings:
     `port` 0 takes a free one. `latency_median_ms` and `latency_sigma` shape the lognormal that each answer's
     latency is drawn from (sigma is of the logarithm; 0 makes it constant). An empty `api_key` or `core_username`
     switches that check off. `receiver_id` is the SenderID of the clearinghouse's own answers; it answers to any
-    ReceiverID unless `strict_receiver`. `settlement_s` is how long after its capture a payment can still be
-    voided. `decline_endings` maps the last two digits of an amount to a decline code. `keep` bounds the
-    payments and the idempotency keys that are remembered. `services` are those that are not HTTP, each with its port
-    (0: a free one); one that is not named is not served.
+    ReceiverID unless `strict_receiver`. `claim_answer` is one of CLAIM_ANSWERS. `settlement_s` is how long after its
+    capture a payment can still be voided. `decline_endings` maps the last two digits of an amount to a decline
+    code. `keep` bounds the payments and the idempotency keys that are remembered. `services` are those that are not
+    HTTP, each with its port (0: a free one); one that is not named is not served.
     """
 
     host: str = "127.0.0.1"
@@ -32,6 +39,7 @@ class Settings:
     core_username: str = ""
     core_password: str = field(default="", repr=False)
     api_key: str = field(default="", repr=False)
+    claim_answer: str = ONLY_277CA
     settlement_s: float = 86_400.0
     decline_endings: tuple[tuple[str, str], ...] = (("05", "do_not_honor"),)
     keep: int = 20_000
@@ -49,6 +57,8 @@ class Settings:
             raise ValueError("host: is empty; name an address to listen on, such as 127.0.0.1")
         if not re.fullmatch(r"[A-Z0-9]{2,15}", self.receiver_id):
             raise ValueError("receiver_id: needs 2 to 15 capital letters and digits, it must fit ISA06 and GS02")
+        if self.claim_answer not in CLAIM_ANSWERS:
+            raise ValueError(f"claim_answer: {self.claim_answer!r} is not one of {' '.join(CLAIM_ANSWERS)}")
         for ending, _ in self.decline_endings:
             if not re.fullmatch(r"\d\d", ending):
                 raise ValueError(f"decline_endings: {ending!r} is not two digits")

@@ -123,6 +123,12 @@ def test_wrong_arguments_are_104_since_2_means_inconclusive() -> None:
     assert outrider("once", "--nonsense").returncode == 104
     assert outrider("nonsense").returncode == 104
     assert outrider().returncode == 104
+
+
+def test_a_sandbox_that_nobody_could_have_meant_does_not_start() -> None:
+    done = outrider("sandbox", "--listen", "127.0.0.1:0", "--claim-answer", "997")
+    assert done.returncode == 104
+    assert "claim_answer: '997' is not one of 277CA 999 999+277CA 999,277CA" in done.stderr
     assert outrider("--version").returncode == 0
 
 

@@ -210,7 +210,7 @@ async def test_control_numbers_of_answers_are_never_used_twice(sandbox: Sandbox)
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"payload_type": "X12_837_Request_005010X222A1"}, "PayloadTypeIllegal"),
+        ({"payload_type": "X12_834_Request_005010X220A1"}, "PayloadTypeIllegal"),
         ({"edit": (b"RealTime", b"Batch")}, "ProcessingModeIllegal"),
         ({"edit": (b"RealTime", b"")}, "ProcessingModeRequired"),
         ({"edit": (b"CORERuleVersion", b"SenderID")}, "SenderIDIllegal"),

@@ -256,6 +256,7 @@ def test_every_kind_can_be_put_up_with_its_required_parameters_alone() -> None:
         "aaa": {"code": "42", "loop": "2000A"},
         "stc": {"code": "E1", "loop": "2200B"},
         "hcr": {"code": "A3"},
+        "ack": {"code": "R"},
         "drip": {"bytes_per_s": 1},
     }
     for kind in KINDS:

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outrider import __version__
-from outrider.codecs import claim_status, core_mime, core_soap
+from outrider.codecs import claim_status, core_mime, core_soap, professional_claim
+from outrider.codecs.core_envelope import X12_277CA
 from outrider.codecs.core_mime import Envelope
 from outrider.codecs.eligibility import Benefit, Inquiry, Rejection, read_inquiry, write_response
 from outrider.codecs.outcome_table import OUTCOME_TABLE
@@ -429,6 +430,26 @@ def claim_seen(category: str) -> Observation:
     return X12.read(question, answer(payload, payload_type=core_mime.X12_277))
 
 
+def submission_seen(category: str, loop: str) -> Observation:
+    """What the probe reads from the answer to a claim, with this status in this loop."""
+    home = {"street": "1 A ST", "city": "B", "state": "NY", "zip": "100010001"}
+    question = inquiry(
+        transaction="claim",
+        submitter={"name": "SYNTHETIC SERVICE", "id": "S1", "phone": "5555550100"},
+        provider={**INQUIRY["provider"], "tax_id": "123456789", "address": home},
+        member={**INQUIRY["member"], "address": home},
+        claim={"diagnoses": ["R519"], "lines": [{"code": "99213", "charge": "75"}]},
+    )
+    sent = core_mime.read(dict(question.request.headers)["Content-Type"], question.request.body)
+    payload = professional_claim.write_response(
+        professional_claim.read_submission(sent.payload),
+        control_number=77,
+        created=CREATED,
+        verdict=professional_claim.Verdict(category, "20", loop),
+    )
+    return X12.read(question, answer(payload, payload_type=X12_277CA))
+
+
 def x12_seen(reply_: HttpReply) -> Observation:
     return X12.read(inquiry(), reply_)
 
@@ -498,6 +519,12 @@ def of_277(name: str, category: str, outcome: OutcomeClass, where: str = "", **e
     """An answer to a claim status request, with this category."""
     place, _, code = where.partition("=")
     return Example(name, lambda: claim_seen(category), outcome, place, code, _expected(expect))
+
+
+def of_277ca(name: str, category: str, loop: str, outcome: OutcomeClass, where: str = "", **expect: str) -> Example:
+    """An answer to a claim, with this category in this loop."""
+    place, _, code = where.partition("=")
+    return Example(name, lambda: submission_seen(category, loop), outcome, place, code, _expected(expect))
 
 
 def soap_fault(code: str, outcome: OutcomeClass) -> Example:
@@ -661,6 +688,15 @@ EXAMPLES = [
     wire("missing", "fhir/outcome", C.MALFORMED),
     wire("missing", "expect/error", C.BUSINESS_UNEXPECTED),
     wire("missing", "expect/issue", C.BUSINESS_UNEXPECTED),
+    # Claims
+    of_277ca("a claim that is taken", "A2", "2200D", C.OK, stc="A2"),
+    of_277ca("the intake's systems are down", "E1", "2200B", C.SERVICE_DOWN, "stc/2200B=E1", stc="A2"),
+    of_277ca("the payer is silent", "E2", "2200B", C.PARTNER_DOWN, "stc/2200B=E2", stc="A2"),
+    of_277ca("our submission is refused", "A3", "2200B", C.PROBE_FAULT, "stc/2200B=A3", stc="A2"),
+    of_277ca("our provider is refused", "A7", "2200C", C.PROBE_FAULT, "stc/2200C=A7", stc="A2"),
+    of_277ca("a good claim is refused", "A7", "2200D", C.BUSINESS_UNEXPECTED, "stc/2200D=A7", stc="A2"),
+    of_277ca("a bad claim is refused", "A7", "2200D", C.OK, stc="A7"),
+    of_277ca("a bad claim is taken", "A2", "2200D", C.BUSINESS_UNEXPECTED, "expect/stc=unexpected", stc="A7"),
 ]  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 Rows are tried from the top. A configuration's own rows are put before these (agent key `outcomes`).
 
-Sources: X12 005010X279A1 (AAA03 reject reasons by loop), X12 005010X212 (STC01, code list 507),
+Sources: X12 005010X279A1 (AAA03 reject reasons by loop), X12 005010X212 and 005010X214 (STC01, code list 507),
 X12C 005010X231A1 (999, TA1), CAQH CORE connectivity rule vC2.2.0 (envelope error codes), SOAP 1.2 part 1, 5.4.6
 (fault codes), RFC 9110 (HTTP status), HL7 FHIR R4 (issue-type, adjudication-error).
 """
@@ -71,6 +71,9 @@ OUTCOME_TABLE: OutcomeTable = (
     Rule("stc/*", "E2", C.PARTNER_DOWN),
     Rule("stc/*", "E[034]", C.PROBE_FAULT),
     Rule("stc/*", "E*", C.SERVICE_DOWN),
+    # A claim that is not taken (277CA): what rejects the whole submission, or its provider, is about who asks, as a 999
+    # and AAA 43 and 51 are; what rejects the claim itself is for whoever expected it to be taken.
+    Rule("stc/2200[BC]", "A[3678]", C.PROBE_FAULT),
     Rule("stc/*", "*", C.BUSINESS_UNEXPECTED),
     # FHIR OperationOutcome, by issue type and the element it is about: an insurer that does not answer is the payer;
     # what the server will not take of ours is our fault; what passes is the server's trouble.

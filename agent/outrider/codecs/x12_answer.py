@@ -14,11 +14,20 @@ Source: X12 005010X231A1 (999), X12.5 (TA1).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from string import ascii_uppercase, digits
 from typing import ClassVar, Protocol
 
-from outrider.codecs.x12 import KNOWN_SEGMENTS, Segment, Separators, Transaction, X12Error, read
+from outrider.codecs.x12 import (
+    KNOWN_SEGMENTS,
+    Interchange,
+    Segment,
+    Separators,
+    Transaction,
+    X12Error,
+    read,
+    read_transmission,
+)
 from outrider.codecs.x12_loops import refuse
 from outrider.core.outcome import Finding, Observation
 
@@ -44,37 +53,86 @@ class AnswerReading(Protocol):
         """What the answer says, beside "set"."""
 
 
-def observe(raw: bytes, reading: AnswerReading) -> Observation:
-    """Read a whole answer with `reading`. Never raises. Fact "set": each ST01; "TA1" for a TA1 alone."""
+class Acknowledging(Protocol):
+    """What is collected from the acknowledgements, where they are an answer of their own and not only a refusal.
+
+    `is_answer`: one of them accepts what was sent; `mismatches`: one of them is about somebody else's.
+    """
+
+    is_answer: bool
+    mismatches: list[Finding]
+
+    def read_ta1(self, segment: Segment) -> Iterable[Finding]:
+        """Take a TA1; what it refuses."""
+
+    def read_999(self, transaction: Transaction) -> Iterable[Finding]:
+        """Take a 999; what it refuses. Raises X12Error where it does not hold together."""
+
+    def facts(self) -> dict[str, tuple[str, ...]]:
+        """What the acknowledgements say."""
+
+
+def observe(raw: bytes, reading: AnswerReading, acknowledging: Acknowledging | None = None) -> Observation:
+    """Read a whole answer with `reading`. Never raises. Fact "set": each ST01; "TA1" for a TA1 alone.
+
+    With `acknowledging`, a 999 that accepts is a full answer, alone or beside the set that was asked for, and they may
+    come as several interchanges: one thing is acknowledged twice, by whoever took it in and by whoever it is for.
+    """
     try:
-        return _observe(raw, reading)
+        if acknowledging is None:
+            return _observe((read(raw),), reading, _REFUSING)
+        return _observe(read_transmission(raw), reading, acknowledging)
     except X12Error as error:
         return Observation.failed(error.code, f"x12/{error.where}", str(error))
 
 
-def _observe(raw: bytes, reading: AnswerReading) -> Observation:
-    interchange = read(raw)
-    wanted, version = reading.SET_ID, reading.VERSION
-    refusals = [finding for segment in interchange.acknowledgements for finding in _ta1_findings(segment)]
+def _observe(
+    interchanges: tuple[Interchange, ...], reading: AnswerReading, acknowledging: Acknowledging
+) -> Observation:
+    wanted = reading.SET_ID
+    refusals: list[Finding] = []
     unasked: list[Finding] = []
     sets: list[str] = []
-    for transaction in interchange.transactions:
-        sets.append(transaction.set_id)
-        if transaction.set_id == "999":
-            refusals += _findings_of_999(transaction)
-        elif transaction.set_id != wanted:
-            unasked.append(_unasked("wrong-set", "x12/ST01", transaction, f"neither a {wanted} nor an acknowledgement"))
-        elif transaction.version != version:
-            unasked.append(_unasked("wrong-version", "x12/GS08", transaction, f"a {wanted}, but not one of {version}"))
-        else:
-            reading.read_set(transaction, interchange.separators)
-    if wanted not in sets and not refusals and not unasked:
+    for interchange in interchanges:
+        for ta1 in interchange.acknowledgements:
+            refusals += acknowledging.read_ta1(ta1)
+    for interchange in interchanges:
+        for transaction in interchange.transactions:
+            sets.append(transaction.set_id)
+            if transaction.set_id == "999":
+                refusals += acknowledging.read_999(transaction)
+            elif transaction.set_id == wanted and transaction.version == reading.VERSION:
+                reading.read_set(transaction, interchange.separators)
+            else:
+                unasked.append(_unasked(transaction, wanted, reading.VERSION))
+    is_answered = wanted in sets or acknowledging.is_answer
+    if not is_answered and not (refusals or unasked or acknowledging.mismatches):
         unasked.append(Finding("wrong-set", "x12/ST01", f"an acknowledgement that accepts, but no {wanted}"))
-    strangers = [] if reading.is_ours else [_MISMATCH]
+    strangers = [*acknowledging.mismatches, *([] if reading.is_ours else [_MISMATCH])]
     return Observation(
         (*refusals, *unasked, *strangers, *reading.rejections),
-        {"set": tuple(sets) or ("TA1",), **reading.facts()},
+        {"set": tuple(sets) or ("TA1",), **reading.facts(), **acknowledging.facts()},
     )
+
+
+class _Refusing:
+    """Acknowledgements that only count where they refuse: the answer that was asked for is another set."""
+
+    def __init__(self) -> None:
+        self.is_answer = False
+        self.mismatches: list[Finding] = []
+
+    def read_ta1(self, segment: Segment) -> Iterable[Finding]:
+        return ta1_findings(segment)
+
+    def read_999(self, transaction: Transaction) -> Iterable[Finding]:
+        return findings_of_999(transaction)
+
+    def facts(self) -> dict[str, tuple[str, ...]]:
+        return {}
+
+
+_REFUSING = _Refusing()
 
 
 def code_of(codes: Set[str], segment: Segment, element: int) -> str:
@@ -90,17 +148,21 @@ def at(segment: Segment) -> str:
     return f"(segment {segment.number}, byte {segment.offset})"
 
 
-def _unasked(code: str, place: str, transaction: Transaction, what: str) -> Finding:
-    return Finding(code, place, f"{what} {at(transaction.segments[0])}")
+def _unasked(transaction: Transaction, wanted: str, version: str) -> Finding:
+    where = at(transaction.segments[0])
+    if transaction.set_id != wanted:
+        return Finding("wrong-set", "x12/ST01", f"neither a {wanted} nor an acknowledgement {where}")
+    return Finding("wrong-version", "x12/GS08", f"a {wanted}, but not one of {version} {where}")
 
 
-def _ta1_findings(segment: Segment) -> Iterator[Finding]:
+def ta1_findings(segment: Segment) -> Iterator[Finding]:
+    """What a TA1 refuses. Raises X12Error("bad-code")."""
     if code_of(LETTERS, segment, 4) not in ("A", "E"):
         note = code_of(_NOTES, segment, 5)
         yield Finding(note, "ta1/TA105", f"our interchange was rejected {at(segment)}")
 
 
-def _findings_of_999(transaction: Transaction) -> Iterator[Finding]:
+def findings_of_999(transaction: Transaction) -> Iterator[Finding]:
     """A 999's verdicts, with the place of the first error. IK404, a copy of the bad value, is never repeated."""
     first_error = ""
     for segment in transaction.segments:

@@ -5,7 +5,8 @@ Rules
 1. Separators come from their places in ISA, whose elements have fixed widths.
 2. Tolerated, because it changes no value: a byte order mark, blanks and line ends before a segment and after IEA,
    empty elements at the end of a segment, leading zeros in a count. Nothing else is.
-3. An interchange is one ISA to one IEA; whatever follows is an error, and so is a missing last terminator.
+3. An interchange is one ISA to one IEA; whatever follows is an error, and so is a missing last terminator. Several
+   interchanges in one transmission are read by `read_transmission` alone, for answers that are made of them.
 4. Numbers that are repeated must be repeated exactly: ISA13 in IEA02, GS06 in GE02, ST02 in SE02, GS08 in ST03.
    Counts must be right: IEA01 groups, GE01 sets, SE01 segments. GS01 must suit ST01.
 5. HL01 counts from 1 without a gap. A parent is an earlier level that is still open: once a sibling has begun,
@@ -82,6 +83,34 @@ def read(raw: bytes, *, max_bytes: int = MAX_BYTES) -> Interchange:
     _check_end(text, end, closed=assembly.closed, unterminated=bool(tail.strip(_BLANKS)), number=taken + 1)
     _check_characters(raw, bodies, assembly)
     return assembly.interchange()
+
+
+def read_transmission(raw: bytes, *, most: int = 3, max_bytes: int = MAX_BYTES) -> tuple[Interchange, ...]:
+    """Read one to `most` whole interchanges, one after another, each with separators of its own.
+
+    Raises X12Error as `read` does, and nothing else: "after-iea" for what follows and is no interchange, or is one too
+    many, "isa13-repeated" where two have one control number. Offsets are those in `raw`, segments count anew in each.
+    """
+    if len(raw) > max_bytes:
+        raise X12Error("too-large", f"{len(raw)} bytes, more than the {max_bytes} that are read")
+    found: dict[str, Interchange] = {}
+    start = 0
+    while True:
+        # Blanks before ISA change nothing, so that they stand in for what is read already and offsets stay right.
+        rest = b" " * start + raw[start:]
+        try:
+            last, end = read(rest, max_bytes=max_bytes), len(raw)
+        except X12Error as error:
+            if error.code != "after-iea" or len(found) + 1 >= most or not raw.startswith(b"ISA", error.offset):
+                raise
+            end = error.offset
+            last = read(rest[:end], max_bytes=max_bytes)
+        if last.control_number in found:
+            raise X12Error("isa13-repeated", "an earlier interchange has the same control number", "ISA13", 1, start)
+        found[last.control_number] = last
+        if end == len(raw):
+            return tuple(found.values())
+        start = end
 
 
 def _start(raw: bytes, text: str) -> int:

@@ -15,6 +15,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--latency-ms", type=float, default=60.0, help="median of each answer; default: %(default)s")
     parser.add_argument("--sigma", type=float, default=0.35, help="spread of the lognormal; default: %(default)s")
     parser.add_argument(
+        "--claim-answer",
+        default="277CA",
+        metavar="WHAT",
+        help="to an 837: 277CA, 999, 999+277CA (two groups) or 999,277CA (two interchanges); default: %(default)s",
+    )
+    parser.add_argument(
         "--services",
         default="all",
         metavar="NAME[=PORT],...",
@@ -35,6 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
             latency_median_ms=arguments.latency_ms,
             latency_sigma=arguments.sigma,
+            claim_answer=arguments.claim_answer,
             services=_services(arguments.services),
         )
     except ValueError as error:
