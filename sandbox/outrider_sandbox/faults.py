@@ -113,6 +113,7 @@ _ISSUES = (
 ISSUE_CODES = tuple(_ISSUES.split())
 """OperationOutcome.issue.code (FHIR R4, issue-type), but those that are no errors."""
 ISSUE_PLACES = ("whole", "patient", "insurer", "provider", "insurance", "item")
+
 ACK_CODES = ("A", "E", "R")
 """IK501 and AK901: accepted, accepted with errors noted, rejected (X12C 005010X231A1)."""
 
