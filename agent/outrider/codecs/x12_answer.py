@@ -5,7 +5,10 @@ Rules
 1. A message that does not hold together gives one finding (`x12/...`) and no facts.
 2. Then, in this order: what the acknowledgements reject (TA1, 999), a set or version that was not asked for, an
    answer to somebody else's question, and what the answer itself rejects, in the order of the answer.
-3. Nothing that identifies a person leaves: only codes of the standard's own shape are repeated, and the trace only
+3. An acknowledgement is ours if it repeats our control number (TA101, AK102). Of another one only that it is another
+   counts: what it rejects is not our request.
+4. A 999 begins with AK1 and ends with AK9.
+5. Nothing that identifies a person leaves: only codes of the standard's own shape are repeated, and the trace only
    where it is ours (a foreign one is often an account number).
 
 Source: X12 005010X231A1 (999), X12.5 (TA1).
@@ -27,6 +30,7 @@ LETTERS = frozenset(ascii_uppercase)
 _NOTES = frozenset(f"{note:03d}" for note in range(1000))
 _COUNT = re.compile(r"[0-9]{1,6}")
 _MISMATCH = Finding("mismatch", "echo/trn", "the answer does not carry the trace that was sent")
+_CONTROL_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 class AnswerReading(Protocol):
@@ -44,24 +48,27 @@ class AnswerReading(Protocol):
         """What the answer says, beside "set"."""
 
 
-def observe(raw: bytes, reading: AnswerReading) -> Observation:
-    """Read a whole answer with `reading`. Never raises. Fact "set": each ST01; "TA1" for a TA1 alone."""
+def observe(raw: bytes, reading: AnswerReading, control_number: int | None = None) -> Observation:
+    """Read a whole answer with `reading`. Never raises. Fact "set": each ST01; "TA1" for a TA1 alone.
+
+    `control_number` is what ISA13 and GS06 of the request were; None leaves acknowledgements unmatched.
+    """
     try:
-        return _observe(raw, reading)
+        return _observe(raw, reading, control_number)
     except X12Error as error:
         return Observation.failed(error.code, f"x12/{error.where}", str(error))
 
 
-def _observe(raw: bytes, reading: AnswerReading) -> Observation:
+def _observe(raw: bytes, reading: AnswerReading, control_number: int | None) -> Observation:
     interchange = read(raw)
     wanted, version = reading.SET_ID, reading.VERSION
-    refusals = [finding for segment in interchange.acknowledgements for finding in _ta1_findings(segment)]
+    refusals = [finding for ta1 in interchange.acknowledgements for finding in _ta1_findings(ta1, control_number)]
     unasked: list[Finding] = []
     sets: list[str] = []
     for transaction in interchange.transactions:
         sets.append(transaction.set_id)
         if transaction.set_id == "999":
-            refusals += _findings_of_999(transaction)
+            refusals += _findings_of_999(transaction, control_number)
         elif transaction.set_id != wanted:
             unasked.append(_unasked("wrong-set", "x12/ST01", transaction, f"neither a {wanted} nor an acknowledgement"))
         elif transaction.version != version:
@@ -94,14 +101,32 @@ def _unasked(code: str, place: str, transaction: Transaction, what: str) -> Find
     return Finding(code, place, f"{what} {at(transaction.segments[0])}")
 
 
-def _ta1_findings(segment: Segment) -> Iterator[Finding]:
-    if code_of(LETTERS, segment, 4) not in ("A", "E"):
+def _is_foreign(number: str, control_number: int | None) -> bool:
+    """Whether an acknowledgement's number is not ours. Leading zeros do not count: GS06 has none, AK102 may."""
+    return control_number is not None and not (_CONTROL_NUMBER.fullmatch(number) and int(number) == control_number)
+
+
+def _stranger(segment: Segment) -> Finding:
+    what = f"{segment.id} acknowledges what was not sent {at(segment)}"
+    return Finding("mismatch", "echo/control_number", what)
+
+
+def _ta1_findings(segment: Segment, control_number: int | None) -> Iterator[Finding]:
+    if _is_foreign(segment.get(1), control_number):
+        yield _stranger(segment)
+    elif code_of(LETTERS, segment, 4) not in ("A", "E"):
         note = code_of(_NOTES, segment, 5)
         yield Finding(note, "ta1/TA105", f"our interchange was rejected {at(segment)}")
 
 
-def _findings_of_999(transaction: Transaction) -> Iterator[Finding]:
+def _findings_of_999(transaction: Transaction, control_number: int | None) -> Iterator[Finding]:
     """A 999's verdicts, with the place of the first error. IK404, a copy of the bad value, is never repeated."""
+    opening, closing = transaction.segments[1], transaction.segments[-2]
+    if opening.id != "AK1" or closing.id != "AK9":
+        refuse("not-a-999", "a 999 begins with AK1 and ends with AK9", transaction.segments[0])
+    if _is_foreign(opening.get(2), control_number):
+        yield _stranger(opening)
+        return
     first_error = ""
     for segment in transaction.segments:
         match segment.id:

@@ -81,6 +81,7 @@ class X12Probe:
             "transaction": wanted.transaction,
             "envelope": wanted.envelope,
             "trace": drawn.trace,
+            "control_number": str(drawn.control_number),
             "payload_id": payload_id,
         }
         return Prepared(http, sent)
@@ -91,7 +92,7 @@ class X12Probe:
         opened = ENVELOPES[sent["envelope"]].open(reply, sent["payload_id"])
         if not isinstance(opened, bytes):
             return Observation(opened, status)
-        answer = TRANSACTIONS[sent["transaction"]].read(opened, sent["trace"])
+        answer = TRANSACTIONS[sent["transaction"]].read(opened, sent["trace"], int(sent["control_number"]))
         return Observation(answer.findings, {**status, **answer.facts})
 
 

@@ -62,5 +62,5 @@ class ClaimStatusRequest(CoreRequest, frozen=True, kw_only=True, forbid_unknown_
         )
 
     @staticmethod
-    def read(payload: bytes, trace: str) -> Observation:
-        return claim_status.read_response(payload, trace=trace)
+    def read(payload: bytes, trace: str, control_number: int) -> Observation:
+        return claim_status.read_response(payload, trace=trace, control_number=control_number)

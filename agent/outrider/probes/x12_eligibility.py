@@ -39,5 +39,5 @@ class EligibilityRequest(CoreRequest, frozen=True, kw_only=True, forbid_unknown_
         )
 
     @staticmethod
-    def read(payload: bytes, trace: str) -> Observation:
-        return eligibility.read_response(payload, trace=trace)
+    def read(payload: bytes, trace: str, control_number: int) -> Observation:
+        return eligibility.read_response(payload, trace=trace, control_number=control_number)

@@ -57,5 +57,5 @@ class PriorAuthorizationRequest(CoreRequest, frozen=True, kw_only=True, forbid_u
         )
 
     @staticmethod
-    def read(payload: bytes, trace: str) -> Observation:
-        return prior_authorization.read_response(payload, trace=trace)
+    def read(payload: bytes, trace: str, control_number: int) -> Observation:
+        return prior_authorization.read_response(payload, trace=trace, control_number=control_number)
