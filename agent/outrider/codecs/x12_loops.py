@@ -44,22 +44,23 @@ def walk(transaction: Transaction, plan: LoopPlan) -> Iterator[tuple[str, Segmen
     Raises X12Error("hl-level") where a level does not belong below its parent, "misplaced" for a segment outside its
     homes, "bad-entity" for somebody else's name, "no-hl" at the end if there was no level at all.
     """
-    letters, parents, openers, homes, told = plan.levels, plan.parents, plan.openers, plan.homes, plan.told
+    letters, parents, openers = plan.levels, plan.parents, plan.openers
+    homes, entities, told = plan.homes, plan.entities, plan.told
     levels = {"": ""}
     loop = level = ""
     for segment in transaction.segments:
         name = segment.id
         if name == "HL":
-            _, own, parent, code, *_ = segment.parts
-            level = letters.get(code, "?")
-            if levels.get(parent, "?") not in parents.get(level, ()):
+            parts = segment.parts  # the reader has seen to it that there are three elements
+            level = letters.get(parts[3], "?")
+            if levels.get(parts[2], "?") not in parents.get(level, ()):
                 refuse("hl-level", "this level does not belong below its parent", segment, 3)
-            levels[own] = level
+            levels[parts[1]] = level
             loop = "2000" + level
         elif level and name in openers:
             number = loop[:4]
             loop = openers[name].get(number, number) + level
-            if name == "NM1" and segment.get(1) != plan.entities.get(loop, segment.get(1)):
+            if name == "NM1" and loop in entities and segment.get(1) != entities[loop]:
                 refuse("bad-entity", "this is not the name of the person whose loop it is", segment, 1)
         if name in homes and loop not in homes[name]:
             refuse("misplaced", "this segment has no place in the loop that it stands in", segment)

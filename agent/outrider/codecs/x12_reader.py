@@ -90,6 +90,8 @@ class _Alphabet(NamedTuple):
 
 def _start(raw: bytes, text: str) -> int:
     """The offset of ISA."""
+    if text.startswith("ISA"):
+        return 0
     mark = len(_BOM) if raw.startswith(_BOM) else 0
     start = len(text) - len(text[mark:].lstrip(_BLANKS))
     if start == len(text):
@@ -274,9 +276,10 @@ class _Assembly:
     def _hl(self, segment: Segment) -> None:
         self.body.append(segment)
         self.hl_count += 1
-        if len(segment.parts) < 4:
+        parts = segment.parts
+        if len(parts) < 4:
             raise _error("element-count", "a level has a number, a parent and a code", segment)
-        _, own, parent, *_ = segment.parts
+        own, parent = parts[1], parts[2]
         if own != str(self.hl_count):
             raise _error("hl-number", f"HL01 does not count on; level {self.hl_count} begins here", segment, 1)
         is_open = self.hl_open
