@@ -4,10 +4,10 @@ Rules
 -----
 1. What stands in every answer (acknowledgements, wrong sets, the order of findings) is read by `x12_answer`.
 2. Each AAA is a finding, in the order of the answer, with the loop it stands in.
-3. An answer is ours if BHT03, where there is one, is our trace, and so is a TRN02 of everybody whose benefits it
-   tells; a dependent's may stand on the subscriber's level. A patient whose referenced traces (TRN01 "2") are all
-   foreign is somebody else's, whatever stands beside him.
-4. A subscriber who is rejected needs no TRN02 if BHT03 is our trace: where the dependent is the patient, the guide
+3. An answer is ours if BHT03, where there is one, is our reference, and if our trace is a TRN02 of everybody whose
+   benefits it tells; a dependent's may stand on the subscriber's level. A patient whose referenced traces (TRN01 "2")
+   are all foreign is somebody else's, whatever stands beside him.
+4. A subscriber who is rejected needs no TRN02 if BHT03 is our reference: where the dependent is the patient, the guide
    has none on the subscriber's level.
 5. A set with neither a benefit nor a rejection is no answer.
 
@@ -35,14 +35,15 @@ _PATIENTS = "CD"
 _LEVEL_NAMES = {"A": "information source", "B": "information receiver", "C": "subscriber", "D": "dependent"}
 
 
-def read_response(raw: bytes, *, trace: str, control_number: int | None = None) -> Observation:
+def read_response(raw: bytes, *, trace: str, reference: str = "", control_number: int | None = None) -> Observation:
     """Read the answer to the inquiry that carried `trace`. Never raises.
 
-    `control_number` is the inquiry's, which an acknowledgement repeats; None leaves it unchecked.
+    `reference` is BHT03 of the inquiry where that is not the trace; `control_number` is the inquiry's, which an
+    acknowledgement repeats, and None leaves it unchecked.
     Facts: "set" (ST01; "TA1" for an acknowledgement alone), "eb" (EB01), "service_types" (EB03, flattened), "aaa"
     (AAA03), "trn" (our trace, once for each TRN that carries it).
     """
-    return observe(raw, _Reading(trace), control_number)
+    return observe(raw, _Reading(trace, reference or trace), control_number)
 
 
 class _Reading:
@@ -55,15 +56,16 @@ class _Reading:
     SET_ID: ClassVar = "271"
     VERSION: ClassVar = VERSION
 
-    def __init__(self, trace: str) -> None:
+    def __init__(self, trace: str, reference: str) -> None:
         self.trace = trace
+        self.reference = reference
         self.is_ours = True
         self.benefits: list[str] = []
         self.service_types: list[str] = []
         self.reasons: list[str] = []
         self.traces: list[str] = []
         self.rejections: list[Finding] = []
-        self.reference = ""
+        self.has_our_reference = False
         self.subscriber_is_ours = self.patient_is_ours = self.own_here = self.foreign_here = False
 
     def facts(self) -> dict[str, tuple[str, ...]]:
@@ -75,7 +77,8 @@ class _Reading:
         }
 
     def read_set(self, transaction: Transaction, separators: Separators) -> None:
-        self.reference = header_of(transaction, _PURPOSE).get(3)
+        reference = header_of(transaction, _PURPOSE).get(3)
+        self.has_our_reference = reference == self.reference
         self.subscriber_is_ours = self.patient_is_ours = self.own_here = self.foreign_here = False
         told = len(self.benefits) + len(self.reasons)
         for loop, segment in walk(transaction, RESPONSE):
@@ -89,7 +92,7 @@ class _Reading:
             else:
                 self._read_rejection(loop, segment)
         self._begin_level("")
-        if self.reference not in ("", self.trace):
+        if reference and not self.has_our_reference:
             self.is_ours = False
         if len(self.benefits) + len(self.reasons) == told:
             refuse("no-answer", "there is neither a benefit nor a rejection", transaction.segments[-1])
@@ -117,7 +120,7 @@ class _Reading:
         finding = rejection_finding(loop, segment, _LEVEL_NAMES[loop[-1]])
         self.reasons.append(finding.code)
         self.rejections.append(finding)
-        if loop[-1] in _PATIENTS and not (self.patient_is_ours or self.reference == self.trace):
+        if loop[-1] in _PATIENTS and not (self.patient_is_ours or self.has_our_reference):
             self.is_ours = False
 
     def _read_benefit(self, segment: Segment, separators: Separators) -> None:

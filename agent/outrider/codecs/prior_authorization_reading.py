@@ -4,7 +4,7 @@ Rules
 -----
 1. What stands in every answer (acknowledgements, wrong sets, the order of findings) is read by `x12_answer`.
 2. Each AAA is a finding, in the order of the answer, with the loop it stands in. What was decided (HCR01) is a fact.
-3. An answer is ours if BHT03, where there is one, is our trace, and if there is a patient event at all, a TRN02 of
+3. An answer is ours if BHT03, where there is one, is our reference, and if there is a patient event at all, a TRN02 of
    it is. A request that comes back (BHT02 is not "11") is no answer.
 4. A set with neither a decision nor a rejection is no answer.
 5. Neither the authorisation's number (HCR02) nor anything about the patient is repeated.
@@ -35,14 +35,15 @@ _LEVEL_NAMES = {
 }
 
 
-def read_response(raw: bytes, *, trace: str, control_number: int | None = None) -> Observation:
+def read_response(raw: bytes, *, trace: str, reference: str = "", control_number: int | None = None) -> Observation:
     """Read the answer to the request that carried `trace`. Never raises.
 
-    `control_number` is the request's, which an acknowledgement repeats; None leaves it unchecked.
+    `reference` is BHT03 of the request where that is not the trace; `control_number` is the request's, which an
+    acknowledgement repeats, and None leaves it unchecked.
     Facts: "set" (ST01; "TA1" for an acknowledgement alone), "hcr" (HCR01, what was decided), "aaa" (AAA03), "trn"
     (our trace, once for each TRN that carries it).
     """
-    return observe(raw, _Reading(trace), control_number)
+    return observe(raw, _Reading(trace, reference or trace), control_number)
 
 
 class _Reading:
@@ -51,8 +52,9 @@ class _Reading:
     SET_ID: ClassVar = "278"
     VERSION: ClassVar = VERSION
 
-    def __init__(self, trace: str) -> None:
+    def __init__(self, trace: str, reference: str) -> None:
         self.trace = trace
+        self.reference = reference
         self.is_ours = True
         self.actions: list[str] = []
         self.reasons: list[str] = []
@@ -64,7 +66,7 @@ class _Reading:
 
     def read_set(self, transaction: Transaction, separators: Separators) -> None:
         reference = header_of(transaction, _PURPOSE).get(3)
-        self.is_ours = self.is_ours and reference in ("", self.trace)
+        self.is_ours = self.is_ours and reference in ("", self.reference)
         told = len(self.actions) + len(self.reasons)
         traced = {0: True}  # each patient event, by number, and whether our trace is on it
         event = 0
