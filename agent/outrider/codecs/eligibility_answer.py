@@ -4,7 +4,8 @@ Rules
 -----
 1. The answer goes back the way the inquiry came: sender and receiver change places, usage stays.
 2. TRN01 is "2" and TRN02 the inquiry's trace, on the patient's level; BHT03 is the inquiry's.
-3. A rejection ends the hierarchy at its level: nothing stands below it, and it excludes benefits.
+3. A rejection ends the hierarchy at its level: nothing stands below it, and it excludes benefits. In its loop it
+   follows the name and precedes the demographics.
 
 Source: X12 005010X279A1 (271).
 """
@@ -126,12 +127,13 @@ def _levels(inquiry: Inquiry, last: str, rejections: Sequence[Rejection], trace:
             for rejection in rejections
             if rejection.loop == "2000" + letter
         ]
-        lines += name
+        lines += name[:1]
         lines += [
             rejection_line(rejection.code, rejection.follow_up)
             for rejection in rejections
             if rejection.loop == "2100" + letter
         ]
+        lines += name[1:]
         if letter == last:
             break
     return lines

@@ -27,6 +27,8 @@ from outrider.core.outcome import Finding, Observation
 
 SIGNS = ascii_uppercase + digits
 LETTERS = frozenset(ascii_uppercase)
+_TA1_VERDICTS = frozenset("AER")
+_VERDICTS = frozenset("AEMPRWX")
 _NOTES = frozenset(f"{note:03d}" for note in range(1000))
 _COUNT = re.compile(r"[0-9]{1,6}")
 _MISMATCH = Finding("mismatch", "echo/trn", "the answer does not carry the trace that was sent")
@@ -114,7 +116,7 @@ def _stranger(segment: Segment) -> Finding:
 def _ta1_findings(segment: Segment, control_number: int | None) -> Iterator[Finding]:
     if _is_foreign(segment.get(1), control_number):
         yield _stranger(segment)
-    elif code_of(LETTERS, segment, 4) not in ("A", "E"):
+    elif code_of(_TA1_VERDICTS, segment, 4) not in ("A", "E"):
         note = code_of(_NOTES, segment, 5)
         yield Finding(note, "ta1/TA105", f"our interchange was rejected {at(segment)}")
 
@@ -135,7 +137,7 @@ def _findings_of_999(transaction: Transaction, control_number: int | None) -> It
             case "IK4" if first_error and "element" not in first_error:
                 first_error += f", element {_number(segment.get(1))}, error {_number(segment.get(3))}"
             case "IK5" | "AK9":
-                verdict = code_of(LETTERS, segment, 1)
+                verdict = code_of(_VERDICTS, segment, 1)
                 if verdict not in ("A", "E"):
                     what = "our transaction set" if segment.id == "IK5" else "our group"
                     detail = f"{what} was rejected{first_error} {at(segment)}"

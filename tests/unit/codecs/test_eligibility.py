@@ -304,7 +304,7 @@ TRACE_BACK = "TRN*2*trace-0001*9OUTRIDER1"
         ("2000A", ["HL*1**20*0", "AAA*Y**42*P", PAYER_NAME]),
         ("2100A", ["HL*1**20*0", PAYER_NAME, "AAA*Y**42*P"]),
         ("2100B", [*UPPER_LEVELS[:2], "HL*2*1*21*0", UPPER_LEVELS[3], "AAA*Y**42*P"]),
-        ("2100C", [*UPPER_LEVELS, "HL*3*2*22*0", TRACE_BACK, NAME_LINE, "DMG*D8*19710203*F", "AAA*Y**42*P"]),
+        ("2100C", [*UPPER_LEVELS, "HL*3*2*22*0", TRACE_BACK, NAME_LINE, "AAA*Y**42*P", "DMG*D8*19710203*F"]),
     ],
 )
 def test_a_rejection_stands_in_its_loop_and_ends_the_hierarchy(loop: str, expected: list[str]) -> None:
@@ -317,8 +317,8 @@ def test_a_rejected_dependent_stands_below_the_subscriber() -> None:
         "HL*4*3*23*0",
         TRACE_BACK,
         "NM1*03*1*QUILLFEATHER*BARNABY",
-        "DMG*D8*20090817*M",
         "AAA*N**67*C",
+        "DMG*D8*20090817*M",
     ]
 
 

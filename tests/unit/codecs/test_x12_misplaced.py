@@ -168,6 +168,8 @@ ACKNOWLEDGEMENTS: dict[str, tuple[bytes, tuple[str, str]]] = {
     "a 999 that rejects ours with zeros": (acknowledged("AK1*HS*000000042", "AK9*R*1*1*0"), ("R", "999/AK901")),
     "a 999 that rejects another": (acknowledged("AK1*HS*43", "AK9*R*1*1*0"), ("mismatch", "echo/control_number")),
     "a 999 that rejects none": (acknowledged("AK1*HS", "AK9*R*1*1*0"), ("mismatch", "echo/control_number")),
+    "a TA1 with a verdict of its own": (ta1("TA1*000000042*260601*2215*Q*024"), ("bad-code", "x12/TA104")),
+    "a 999 with a verdict of its own": (acknowledged("AK1*HS*42", "AK9*Q*1*1*0"), ("bad-code", "x12/AK901")),
     "a 999 without its group": (acknowledged("AK2*270*0001", "IK5*R*5", "AK9*R"), ("not-a-999", "x12/ST")),
     "a 999 without its verdict": (acknowledged("AK1*HS*42", "AK2*270*0001", "IK5*R*5"), ("not-a-999", "x12/ST")),
     "a 999 without anything": (acknowledged(), ("not-a-999", "x12/ST")),
