@@ -4,8 +4,9 @@ Rules
 -----
 1. What stands in every answer (acknowledgements, wrong sets, the order of findings) is read by `x12_answer`.
 2. Each AAA is a finding, in the order of the answer, with the loop it stands in. What was decided (HCR01) is a fact.
-3. An answer is ours if BHT03, where there is one, is our reference, and if there is a patient event at all, a TRN02 of
-   it is. A request that comes back (BHT02 is not "11") is no answer.
+3. An answer is ours if BHT03, where there is one, is our reference, and our trace is a TRN02 of every patient
+   event. With neither BHT03 nor an event nothing says whose it is. A request that comes back (BHT02 is not "11") is
+   no answer.
 4. A set with neither a decision nor a rejection is no answer.
 5. Neither the authorisation's number (HCR02) nor anything about the patient is repeated.
 
@@ -68,7 +69,7 @@ class _Reading:
         reference = header_of(transaction, _PURPOSE).get(3)
         self.is_ours = self.is_ours and reference in ("", self.reference)
         told = len(self.actions) + len(self.reasons)
-        traced = {0: True}  # each patient event, by number, and whether our trace is on it
+        traced: dict[int, bool] = {}  # each patient event, by number, and whether our trace is on it
         event = 0
         for loop, segment in walk(transaction, RESPONSE):
             match segment.id:
@@ -84,7 +85,7 @@ class _Reading:
                     self._read_decision(segment)
                 case _:
                     pass
-        self.is_ours = self.is_ours and all(traced.values())
+        self.is_ours = self.is_ours and all(traced.values()) and bool(traced or reference)
         if len(self.actions) + len(self.reasons) == told:
             refuse("no-answer", "there is neither a decision nor a rejection", transaction.segments[-1])
 

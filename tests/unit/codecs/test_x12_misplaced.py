@@ -17,6 +17,7 @@ from outrider.codecs.claim_status import read_response as read_277
 from outrider.codecs.eligibility import Rejection
 from outrider.codecs.eligibility import read_response as read_271
 from outrider.codecs.outcome_table import OUTCOME_TABLE
+from outrider.codecs.prior_authorization import ReviewRejection
 from outrider.codecs.prior_authorization import read_response as read_278
 from outrider.core.outcome import Observation, OutcomeClass, classify
 
@@ -275,3 +276,10 @@ def test_several_transactions_of_one_answer_are_read_together() -> None:
     assert observation.facts["eb"] == ("1", "B", "1", "B")
     nothing = raw.replace(b"EB*1*IND*30*HM*GOLD 1~EB*B**35^98****25~SE*14*0002", b"SE*12*0002")
     assert [finding.code for finding in eligibility.observed(nothing).findings] == ["no-answer"]
+
+
+def test_a_review_that_names_neither_reference_nor_event_is_nobodys() -> None:
+    rejected = prior_authorization.answer(verdict=ReviewRejection("72", "2010C"))
+    assert [finding.place for finding in prior_authorization.observed(rejected).findings] == ["aaa/2010C"]
+    nobodys = edited(rejected, ("BHT*0007*11*trace-0001*20260601*221530*18", "BHT*0007*11**20260601*221530*18"))
+    assert [finding.place for finding in prior_authorization.observed(nobodys).findings] == ["echo/trn", "aaa/2010C"]
