@@ -82,9 +82,8 @@ class X12Probe:
         sent = {
             "transaction": wanted.transaction,
             "envelope": wanted.envelope,
-            "trace": drawn.trace,
-            "control_number": str(drawn.control_number),
             "payload_id": payload_id,
+            **wanted.matched(drawn),
         }
         return Prepared(http, sent)
 
@@ -94,7 +93,7 @@ class X12Probe:
         opened = ENVELOPES[sent["envelope"]].open(reply, sent["payload_id"])
         if not isinstance(opened, bytes):
             return Observation(opened, status)
-        answer = TRANSACTIONS[sent["transaction"]].read(opened, sent["trace"], int(sent["control_number"]))
+        answer = TRANSACTIONS[sent["transaction"]].read(opened, sent)
         return Observation(answer.findings, {**status, **answer.facts})
 
 
