@@ -126,10 +126,12 @@ class _Reading:
     def _read_benefit(self, segment: Segment, separators: Separators) -> None:
         if not self.patient_is_ours:
             self.is_ours = False
-        code, text = segment.get(1), segment.get(3)
+        parts = segment.parts
+        code = parts[1] if len(parts) > 1 else ""
         if code not in _SHORT_CODES:
             refuse("bad-code", "this is not a code of the standard's list", segment, 1)
         self.benefits.append(code)
+        text = parts[3] if len(parts) > 3 else ""
         if not text:
             return
         service_types = text.split(separators.repetition) if separators.repetition else [text]

@@ -113,9 +113,9 @@ def _read_isa(text: str, start: int) -> tuple[list[str], _Alphabet]:
         raise X12Error("isa-width", "the elements of ISA do not have their fixed widths", "ISA", 1, start)
     repetition = isa[11] if isa[12] > "00401" else NO_REPETITION
     alphabet = _alphabet(head[3], repetition, isa[16], text[start + _ISA_LENGTH - 1])
-    for separator, count in ((alphabet.separators.segment, 0), (isa[16], 1), (repetition, 1)):
-        if separator and head.count(separator) != count:
-            raise X12Error("separators", "a separator also stands inside an element of ISA", "ISA", 1, start)
+    is_repeated = repetition and head.count(repetition) != 1
+    if is_repeated or head.count(isa[16]) != 1 or alphabet.separators.segment in head:
+        raise X12Error("separators", "a separator also stands inside an element of ISA", "ISA", 1, start)
     if not (isa[9] + isa[10] + isa[12] + isa[13] + isa[14]).isdecimal():
         wrong = next(n for n in (9, 10, 12, 13, 14) if not isa[n].isdecimal())
         raise X12Error("isa-digits", "must be digits", f"ISA{wrong:02d}", 1, start)
