@@ -215,17 +215,9 @@ class _Assembly:
     def interchange(self) -> Interchange:
         isa = self.isa
         return Interchange(
-            sender_qualifier=isa[5],
-            sender=isa[6].rstrip(),
-            receiver_qualifier=isa[7],
-            receiver=isa[8].rstrip(),
-            control_number=isa[13],
-            usage=isa[15],
-            version=isa[12],
-            separators=self.separators,
-            groups=tuple(self.groups),
-            acknowledgements=tuple(self.acknowledgements),
-        )
+            isa[5], isa[6].rstrip(), isa[7], isa[8].rstrip(), isa[13], isa[15], isa[12], self.separators,
+            tuple(self.groups), tuple(self.acknowledgements),
+        )  # fmt: skip
 
     def _isa(self, segment: Segment) -> None:
         if segment.number > 1:
