@@ -6,12 +6,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 FOR ?= 90s
+DIR ?=
+RUNS ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint typecheck bench lock clean
+.PHONY: help demo test lint typecheck bench fuzz x12-samples lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/made:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else \
@@ -46,6 +48,15 @@ typecheck: $(VENV)/dev ## mypy --strict
 
 bench: $(VENV)/dev ## measure: footprint of the agent, the X12 codec, ingest, a statement
 	@$(BIN)/python -m bench
+
+# A machine without a wheel skips this instead of building one.
+fuzz: $(VENV)/dev ## fuzz every parser with atheris, RUNS=20000 inputs each
+	@$(PIP) install --require-hashes --only-binary :all: -r requirements/fuzz.txt 2>/dev/null \
+	  || echo "there is no wheel of atheris for this Python and machine"
+	@$(BIN)/python -m bench.fuzz -runs=$(RUNS)
+
+x12-samples: $(VENV)/dev ## read the X12 files below DIR=... through the codec: what each gives, and why
+	@$(BIN)/python -m bench.x12_samples $(DIR)
 
 lock: $(VENV)/dev ## make requirements/*.txt anew from pyproject.toml, with hashes and without addresses
 	@$(BIN)/python requirements/lock.py

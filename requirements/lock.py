@@ -32,5 +32,6 @@ def compile_into(name: str, *arguments: str) -> None:
 
 
 compile_into("dev.txt", "pyproject.toml", "--extra=dev")
+compile_into("fuzz.txt", "pyproject.toml", "--extra=fuzz", "-c", "requirements/dev.txt")
 compile_into("agent.txt", "pyproject.toml", "-c", "requirements/dev.txt")
 compile_into("run.txt", "pyproject.toml", "requirements/build.in", "--extra=collector", "-c", "requirements/dev.txt")

@@ -313,6 +313,7 @@ def test_an_inquiry_goes_out_in_an_envelope_with_everything_that_was_drawn() -> 
         "transaction": "eligibility",
         "envelope": "core-mime",
         "trace": "TRACE0001",
+        "control_number": "42",
         "payload_id": DRAWN["uuid"],
     }
     assert envelope.payload_type == "X12_270_Request_005010X279A1"

@@ -117,6 +117,7 @@ def test_without_a_word_the_envelope_is_mime() -> None:
         ("none", plain(), "", "", C.OK),
         ("core-mime", mime(OTHER), "mismatch", "echo/payload_id", C.MALFORMED),
         ("core-soap", soap(OTHER), "mismatch", "echo/payload_id", C.MALFORMED),
+        ("core-mime", mime(replace(ANSWER, error_code="")), "missing", "envelope/errorcode", C.MALFORMED),
         ("core-mime", mime(REFUSED), "UnAuthorized", "envelope/errorcode", C.PROBE_FAULT),
         ("core-soap", soap(REFUSED), "UnAuthorized", "envelope/errorcode", C.PROBE_FAULT),
         ("core-soap", soap(ODD), "unreadable", "envelope/errorcode", C.MALFORMED),
