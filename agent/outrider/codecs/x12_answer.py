@@ -150,7 +150,6 @@ class _Refusing:
         return {}
 
 
-
 def code_of(codes: Set[str], segment: Segment, element: int) -> str:
     """The element's text. Raises X12Error("bad-code") if it is none of `codes`."""
     text = segment.get(element)
