@@ -10,6 +10,8 @@ Rules
 4. `aaa` (on a 271), `stc` (on a 277), `hcr` (on a 278), `wrong_trn`, `wrong_payload_id` and `soap_fault` speak X12,
    CORE and SOAP, so only the clearinghouse can have them. A wire that has no PayloadID, or no SOAP, passes over the
    fault, and no hit is counted.
+5. `decline` is an issuer's, so only the gateway can have it, where it asks one: authorizations, sales and debits. A
+   request that is replayed under its idempotency key asks nobody, and passes it over.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
+
+from outrider_sandbox.declines import DIALLED
 
 COMPONENTS = ("clearinghouse", "gateway", "portal")
 EVERYWHERE = "*"
@@ -111,6 +115,7 @@ KINDS: Mapping[str, Kind] = {
     "wrong_trn": Kind(components=_CLEARINGHOUSE),
     "wrong_payload_id": Kind(components=_CLEARINGHOUSE),
     "soap_fault": Kind({"code": Choice(("Receiver", "Sender"), default="Receiver")}, _CLEARINGHOUSE),
+    "decline": Kind({"code": Choice(DIALLED)}, ("gateway",)),
     "truncate": Kind(),
     "delay": Kind({"ms": Number(1, 600_000)}),
     "hang": Kind(),

@@ -6,6 +6,8 @@ import math
 import re
 from dataclasses import dataclass, field
 
+from outrider_sandbox.verification import AVS_RESULTS, CVV_RESULTS
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -15,8 +17,9 @@ class Settings:
     latency is drawn from (sigma is of the logarithm; 0 makes it constant). An empty `api_key` or `core_username`
     switches that check off. `receiver_id` is the SenderID of the clearinghouse's own answers; it answers to any
     ReceiverID unless `strict_receiver`. `settlement_s` is how long after its capture a payment can still be
-    voided. `decline_endings` maps the last two digits of an amount to a decline code. `keep` bounds the
-    payments and the idempotency keys that are remembered.
+    voided, and how long an ACH debit is pending. `decline_endings` maps the last two digits of an amount to a
+    decline code. `declined_avs` and `declined_cvv` are the results (`outrider_sandbox.verification`) that are
+    declined; others are only reported. `keep` bounds the payments, tokens and idempotency keys that are remembered.
     """
 
     host: str = "127.0.0.1"
@@ -32,6 +35,8 @@ class Settings:
     api_key: str = field(default="", repr=False)
     settlement_s: float = 86_400.0
     decline_endings: tuple[tuple[str, str], ...] = (("05", "do_not_honor"),)
+    declined_avs: str = ""
+    declined_cvv: str = ""
     keep: int = 20_000
 
     def __post_init__(self) -> None:
@@ -44,6 +49,12 @@ class Settings:
             raise ValueError("host: is empty; name an address to listen on, such as 127.0.0.1")
         if not re.fullmatch(r"[A-Z0-9]{2,15}", self.receiver_id):
             raise ValueError("receiver_id: needs 2 to 15 capital letters and digits, it must fit ISA06 and GS02")
+        for name, chosen, known in (
+            ("declined_avs", self.declined_avs, AVS_RESULTS),
+            ("declined_cvv", self.declined_cvv, CVV_RESULTS),
+        ):
+            if set(chosen) - set(known):
+                raise ValueError(f"{name}: {chosen!r} is not made of the results {', '.join(known)}")
         for ending, _ in self.decline_endings:
             if not re.fullmatch(r"\d\d", ending):
                 raise ValueError(f"decline_endings: {ending!r} is not two digits")

@@ -14,6 +14,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, help="of the latencies; default: %(default)s")
     parser.add_argument("--latency-ms", type=float, default=60.0, help="median of each answer; default: %(default)s")
     parser.add_argument("--sigma", type=float, default=0.35, help="spread of the lognormal; default: %(default)s")
+    parser.add_argument(
+        "--settlement", type=float, default=86_400.0, metavar="SECONDS", help="of payments; default: %(default)s"
+    )
+    parser.add_argument("--decline-avs", default="", metavar="LETTERS", help="AVS results to decline, such as NU")
+    parser.add_argument("--decline-cvv", default="", metavar="LETTERS", help="CVV results to decline, such as N")
     parser.add_argument("--until-stdin-closes", action="store_true", help=argparse.SUPPRESS)
 
 
@@ -29,6 +34,9 @@ def run(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
             latency_median_ms=arguments.latency_ms,
             latency_sigma=arguments.sigma,
+            settlement_s=arguments.settlement,
+            declined_avs=arguments.decline_avs,
+            declined_cvv=arguments.decline_cvv,
         )
     except ValueError as error:
         log.error("%s", error)
