@@ -10,7 +10,7 @@ Rules
 3. `names` are drawn once a run; a generator written directly in a request is drawn anew at each place.
 4. A cleanup runs whenever the step it undoes may have happened: when it was answered ok, and also when nobody knows
    (time-out, reset, 5xx, nonsense). Not when the request never left, nor when it was refused with a 4xx (expected or
-   not), nor when the step named by `unless` has already undone it.
+   not), nor when a step or another cleanup that `unless` names was answered ok: that one has undone it.
 5. A cleanup that needs a captured name which never came asks for it first: it sends the step it undoes again. Where
    that is refused with a 4xx, there is nothing to undo; not so with a 4xx that would be said whatever became of the
    first one (401, 403, 408, 409, 429).
@@ -65,10 +65,17 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Cleanup(Step, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A step that undoes another; left out where the step named by `unless` has done it already."""
+    """A step that undoes another; left out where a step or a cleanup that `unless` names has done it already."""
 
     undoes: str
-    unless: str | None = None
+    unless: str | list[str] | None = None
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """What `unless` names."""
+        if isinstance(self.unless, list):
+            return tuple(self.unless)
+        return (self.unless,) if self.unless else ()
 
 
 class Money(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -118,9 +125,14 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             seen.add(step.name)
         measured = [step.name for step in self.steps]
         for number, cleanup in enumerate(self.cleanup):
-            for key, name in (("undoes", cleanup.undoes), ("unless", cleanup.unless)):
-                if name is not None and name not in measured:
-                    yield ("cleanup", number, key), f"there is no step {name!r}; the steps are {', '.join(measured)}"
+            if cleanup.undoes not in measured:
+                known = ", ".join(measured)
+                yield ("cleanup", number, "undoes"), f"there is no step {cleanup.undoes!r}; the steps are {known}"
+            others = [*measured, *(each.name for each in self.cleanup if each.name != cleanup.name)]
+            for name in cleanup.others:
+                if name not in others:
+                    known = ", ".join(others)
+                    yield ("cleanup", number, "unless"), f"there is no step {name!r}; the steps are {known}"
         yield from self._unknown_names()
 
     def _unknown_names(self) -> Iterator[Problem]:
@@ -235,6 +247,7 @@ class ScenarioRun:
         self._outcomes: dict[str, Outcome] = {}
         self._may_have_happened: set[str] = set()
         self._undone: set[str] = set()
+        self._ok: set[str] = set()
         self._tried: set[str] = set()
         self._current: Call | None = None
         self._cleaning: Cleanup | None = None
@@ -295,8 +308,7 @@ class ScenarioRun:
     def _is_due(self, cleanup: Cleanup) -> bool:
         if cleanup.name in self._undone or cleanup.undoes not in self._may_have_happened:
             return False
-        done_by = self._outcomes.get(cleanup.unless) if cleanup.unless else None
-        return done_by is None or not done_by.is_ok
+        return self._ok.isdisjoint(cleanup.others)
 
     def _call(self, step: Step, *, is_measured: bool) -> Call:
         if step.name not in self._calls:
@@ -336,6 +348,8 @@ class ScenarioRun:
         self._plain = {name: text for name, text in self._plain.items() if name not in captured}
         if call.is_measured:
             self._outcomes[call.step.name] = outcome
+            if outcome.is_ok:
+                self._ok.add(call.step.name)
             if not (_was_never_sent(observation) or _was_refused(observation, _MAYBE_DONE)):
                 self._may_have_happened.add(call.step.name)
             if not outcome.is_ok:
@@ -355,6 +369,7 @@ class ScenarioRun:
                 self._tried.add(self._cleaning.name)
         elif outcome.is_ok:
             self._undone.add(self._cleaning.name)
+            self._ok.add(self._cleaning.name)
         else:
             self._tried.add(self._cleaning.name)
 

@@ -96,12 +96,15 @@ def _money_problems(scenario: Scenario) -> Iterator[Problem]:
 
 
 def _is_undone(scenario: Scenario, step: Step) -> bool:
-    """Whether a cleanup undoes the step, or does so unless the step has: then the step itself undoes one that pays."""
+    """Whether a cleanup undoes the step, or does so unless the step has: then the step itself undoes one that pays. One
+    that says `pays` moves money on, not back, and has to be undone itself."""
     if scenario.no_cleanup_because.strip():
         return True
     paying = {each.name for each in scenario.steps if _pays(scenario, each)}
-    undoing = [cleanup for cleanup in scenario.cleanup if cleanup.undoes in paying - {cleanup.unless}]
-    return any(step.name in (cleanup.undoes, cleanup.unless) for cleanup in undoing)
+    undoing = [cleanup for cleanup in scenario.cleanup if cleanup.undoes in paying.difference(cleanup.others)]
+    if any(step.name == cleanup.undoes for cleanup in undoing):
+        return True
+    return not step.pays and any(step.name in cleanup.others for cleanup in undoing)
 
 
 def asked_for(scenario: Scenario) -> tuple[str, int] | None:
