@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from outrider.codecs.check_digits import is_npi, is_routing_number
 from outrider.hygiene import cards, money
-from outrider.hygiene.walking import Place, fields
+from outrider.hygiene.walking import Place, fields, names
 from outrider.scenario import OPAQUE, Call, Cleanup, Money, Problem, Scenario, Step, plain_names, render
 from outrider.strict_yaml import Located
 
@@ -16,8 +15,7 @@ _NOT_LISTED = (
     "is a card number, and no published test number (outrider/codecs/published_cards.py); "
     "a token that looks like one goes into ${secret:NAME}"
 )
-_ROUTING_KEYS = frozenset(("routingnumber", "abanumber", "abaroutingnumber", "routingtransitnumber"))
-_NOT_A_LETTER = re.compile(r"[^a-z]")
+_ROUTING_KEYS = ("routingnumber", "abanumber", "routingtransitnumber")
 
 
 def refuse_cards(located: Located) -> None:
@@ -53,10 +51,10 @@ def _identifiers(kind: str, request: Mapping[str, Any]) -> Iterator[tuple[Place,
         text = str(leaf)
         if OPAQUE in text:
             continue
-        key = _NOT_A_LETTER.sub("", str(place[-1]).lower())
+        key = "".join(names(place)[-1:])
         if (kind == "x12" and (key == "npi" or place[-2:] == ("provider", "id"))) and not is_npi(text):
             yield place, "this is not an NPI: ten digits, the first 1 or 2, the last the Luhn check digit after 80840"
-        if kind == "http" and key in _ROUTING_KEYS and not is_routing_number(text):
+        if kind == "http" and key.endswith(_ROUTING_KEYS) and not is_routing_number(text):
             yield place, "this is not an ABA routing number: nine digits whose check digit holds (3, 7, 1)"
 
 
@@ -137,6 +135,9 @@ def refuse_request(call: Call, limit: Money | None) -> None:
     """Raise ValueError where a rendered request must not be sent (rule 4)."""
     for place, shown in cards.unlisted(call.plain):
         raise ValueError(f"not sent: at {_dotted(place)}, {shown} {_NOT_LISTED}")
+    if call.is_measured:
+        for place, message in _identifiers(call.kind, call.request):
+            raise ValueError(f"not sent: at {_dotted(place)}, {message}")
     if not call.is_measured or call.kind not in money.PAYING_KINDS:
         return
     asked = next(money.amounts(call.request), None)
