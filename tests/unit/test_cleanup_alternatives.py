@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from test_scenario import C, CleanupState, Observation, ScenarioRun, begin, facts, play, scenario, status
+from test_scenario import begin, facts, play, scenario, status
+
+from outrider.core.outcome import Observation, OutcomeClass
+from outrider.scenario import CleanupState, ScenarioRun
 
 TIMEOUT = Observation.failed("timeout", "net/wait")
 HOLD = {"name": "hold", "request": {"path": "/hold"}, "capture": {"held": "id"}}
@@ -62,7 +65,7 @@ def test_a_cleanup_that_found_nothing_to_undo_does_not_stand_for_the_other_one()
     run = held()
     assert play(run, ID, TIMEOUT, status(404)) == ["hold", "take", "take"]
     assert run.cleanup is CleanupState.UNCONFIRMED
-    assert run.outcome.outcome is C.SERVICE_DOWN
+    assert run.outcome.outcome is OutcomeClass.SERVICE_DOWN
 
 
 def test_one_name_may_stand_without_a_list() -> None:
