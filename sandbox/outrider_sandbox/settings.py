@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from outrider_sandbox.verification import AVS_RESULTS, CVV_RESULTS
@@ -20,6 +21,8 @@ class Settings:
     voided, and how long an ACH debit is pending. `decline_endings` maps the last two digits of an amount to a
     decline code. `declined_avs` and `declined_cvv` are the results (`outrider_sandbox.verification`) that are
     declined; others are only reported. `keep` bounds the payments, tokens and idempotency keys that are remembered.
+    `services` are those that are not HTTP, each with its port
+    (0: a free one); one that is not named is not served.
     """
 
     host: str = "127.0.0.1"
@@ -38,6 +41,7 @@ class Settings:
     declined_avs: str = ""
     declined_cvv: str = ""
     keep: int = 20_000
+    services: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _between("port", self.port, 0, 65_535)
@@ -45,6 +49,8 @@ class Settings:
         _between("latency_sigma", self.latency_sigma, 0, 3)
         _between("settlement_s", self.settlement_s, 0, 366 * 86_400)
         _between("keep", self.keep, 1, 10_000_000)
+        for name, port in self.services.items():
+            _between(f"services: {name}", port, 0, 65_535)
         if not self.host:
             raise ValueError("host: is empty; name an address to listen on, such as 127.0.0.1")
         if not re.fullmatch(r"[A-Z0-9]{2,15}", self.receiver_id):

@@ -28,13 +28,13 @@ from outrider.execution import Check, Execution, Generators, Surroundings
 from outrider.probes import Target
 from outrider.resources import shipped
 from outrider.scenario import CleanupState, Scenario
-from outrider.transport import Exchange, HttpRequest, Transport
-from outrider.transport.aiohttp_wire import AiohttpTransport
+from outrider.transport import Exchange, HttpRequest, Reply, Request, Transport
+from outrider.transport.wires import Wires
 
 PAYING = {
     path.stem: scenario
     for path in sorted(shipped("scenarios").glob("*.yaml"))
-    if (scenario := load_scenario(Path(path))).money is not None
+    if (scenario := load_scenario(Path(path))).money is not None and scenario.probe == "http"
 }
 
 FAULTS: dict[str, dict[str, Any]] = {
@@ -65,7 +65,8 @@ class Faulty:
         self._faults = faults
         self.asked: list[str] = []
 
-    async def exchange(self, request: HttpRequest, timeout: Duration) -> Exchange:
+    async def exchange(self, request: Request, timeout: Duration) -> Exchange[Reply]:
+        assert isinstance(request, HttpRequest)
         fault = self._faults[len(self.asked)] if len(self.asked) < len(self._faults) else None
         self.asked.append(f"{request.method} {request.url.removeprefix(self._sandbox.url)}")
         if fault is None:
@@ -86,7 +87,7 @@ async def run(
 ) -> AsyncIterator[tuple[Execution, Faulty]]:
     """A run of a scenario that has been measured, and not yet cleaned up."""
     clock = SystemClock()
-    wire = Faulty(AiohttpTransport(clock), sandbox, faults)
+    wire = Faulty(Wires(clock), sandbox, faults)
     check = Check(scenario.name, scenario, Target("s", sandbox.url), Timetable("t", "c", 60 * SECOND), LONG)
     generate = Generators(clock, CountedNumbers(), lambda name: name)
     execution = Execution(check, Surroundings("t", wire, clock, generate, OUTCOME_TABLE))

@@ -13,6 +13,7 @@ from test_scenarios import SHIPPED, run
 from outrider.core.outcome import Fault, OutcomeClass
 from outrider.execution import Execution
 from outrider.scenario import CleanupState
+from outrider_sandbox.services import SERVICES
 
 C = OutcomeClass
 DECLINE = "json.error.decline_code"
@@ -20,7 +21,7 @@ DECLINE = "json.error.decline_code"
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    async with running() as sandbox:
+    async with running(services=dict.fromkeys(SERVICES, 0)) as sandbox:
         yield sandbox
 
 
@@ -107,7 +108,7 @@ async def test_a_request_that_is_refused_as_wrong_is_ours(
 
 @pytest.mark.parametrize("name", ["card-token-sale-void", "ach-debit-void"])
 async def test_a_void_that_comes_after_settlement_is_unexpected(name: str) -> None:
-    async with running(settlement_s=0.0) as sandbox:
+    async with running(settlement_s=0.0, services=dict.fromkeys(SERVICES, 0)) as sandbox:
         execution = await run(sandbox, name)
     outcome = execution.outcome
     assert (outcome.outcome, outcome.code, outcome.place) == (C.BUSINESS_UNEXPECTED, "409", "status")
