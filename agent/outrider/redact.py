@@ -6,7 +6,8 @@ different rules overlap, all of it is masked.
 1. A known secret, as it is, and as it looks in a URL, in JSON, in XML and in base64, also where its UTF-8 was read as
    Latin-1 or the other way round. Secrets of fewer than four
    characters (a CVV, a PIN) only as whole tokens.
-2. A card number: 13 to 19 digits that pass the Luhn check, in one run or in groups with a blank or a dash between.
+2. A card number: 13 to 19 digits that pass the Luhn check, in one run or in groups with a blank (in a form: a plus) or
+   a dash between.
    First six and last four stay (PCI DSS 4.0.1, 3.4.1). Numbers that start with 0, or with 1 and are not 15
    digits long, are nobody's card (ISO/IEC 7812; times in microseconds look like that). In runs past 19 digits,
    a number after its own length (ISO 8583, field 2) counts. After a number, track data goes with it.
@@ -15,8 +16,8 @@ different rules overlap, all of it is masked.
    of a social security number (SY), a patient's account (EJ) or the payer's number for a claim (1K).
    Separators are those of the ISA before it; without one `*`, `|` and `^` between elements and `~`, GS or the end
    of the line after them.
-5. The value of a field with a telling name (password, cvv, pin, track, authorization, ...) as a header, in JSON,
-   in a form, in XML and in MIME parts.
+5. The value of a field with a telling name (password, cvv, pin, track, account_number, authorization, ...) as a header,
+   in JSON, in a form (card[cvc]=..., urlencoded or not), in XML and in MIME parts.
 6. In FHIR JSON, names (family, given), birth dates and subscriber ids, and identifiers whose type says that they are a
    person's (MB, MR, SS, ...).
 
@@ -190,7 +191,7 @@ def secret_spans(text: str, patterns: Iterable[re.Pattern[str]]) -> Iterator[Spa
 
 # --- card numbers
 
-_DIGIT_GROUPS = re.compile(r"[0-9]++(?:[ -][0-9]++)*+")
+_DIGIT_GROUPS = re.compile(r"[0-9]++(?:[ +-][0-9]++)*+")
 _OWN_LENGTH = re.compile(r"(?=(1[3-9])[2-6])")
 _TRACK_REST = re.compile(r"(?:[=D][0-9]{4}|\^[^^\r\n]{2,26}\^[0-9]{4})[0-9A-Za-z=]{0,60}+")
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
@@ -345,11 +346,14 @@ def _private_elements(elements: str, segment: re.Match[str]) -> Iterator[Span]:
 _NAMES = (
     r"(?:pass(?:word|wd|phrase|code)|pwd|cvv2?|cvc2?|cvn2?|csc|security[_-]?code|card[_-]?code"
     rf"|(?<![A-Za-z{_MASK_CHARACTER}])pin(?:[_-]?(?:block|code|number))?|(?-i:(?<=[a-z])P(?:in|IN))(?![a-z])"
+    r"|(?:account|acct)[_-]?(?:number|num|no)"
     r"|track[_-]?[123]?(?:[_-]?data)?|client[_-]?secret|api[_-]?key|(?:access|refresh|id)[_-]?token)"
 )
 _HEADERS = r"(?:(?:proxy-)?authorization|(?:set-)?cookie)"
+# The rest of a form's key: card[cvc], card[cvc][value], cvc[0].
+_IN_BRACKETS = r"(?:\]|%5[Dd])?(?:(?:\[|%5[Bb])[A-Za-z0-9_]{0,40}(?:\]|%5[Dd])){0,3}"
 _NAMED = re.compile(
-    rf"(?i:(?P<header>{_HEADERS})|{_NAMES})(?P<quote>\\{{0,7}}[\"']|)\s{{0,32}}"
+    rf"(?i:(?P<header>{_HEADERS})|{_NAMES}){_IN_BRACKETS}(?P<quote>\\{{0,7}}[\"']|)\s{{0,32}}"
     r"(?:[:=]|(?(header),(?=\s{0,32}b?\\{0,7}[\"'])|(?!)))"  # a comma: ('Authorization', 'Basic ...')
     r"[ \t]{0,32}(?:\r?\n[ \t]{1,32})?(?:b(?=[\"']))?(?P<open>\\{0,7}[\"']|)"
 )

@@ -11,6 +11,8 @@ Rules
    `wrong_payload_id` and `soap_fault` speak X12, CORE and SOAP, so only the clearinghouse can have them. A wire that
    has no PayloadID, or no SOAP, passes over the fault, and no hit is counted. `fhir_issue`, `fhir_error`,
    `fhir_outcome` and `wrong_request` speak FHIR.
+5. `decline` is an issuer's, so only the gateway can have it, where it asks one: authorizations, sales and debits. A
+   request that is replayed under its idempotency key asks nobody, and passes it over.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
+
+from outrider_sandbox.declines import DIALLED
 
 HTTP_COMPONENTS = ("clearinghouse", "gateway", "portal")
 SERVICE_COMPONENTS = ("switch", "tls", "nameserver", "mail", "sip")
@@ -139,6 +143,7 @@ KINDS: Mapping[str, Kind] = {
     "fhir_error": Kind({"code": Choice((*AAA_CODES, "a001", "a002"), default="42")}, _CLEARINGHOUSE),
     "fhir_outcome": Kind({"outcome": Choice(("queued", "partial", "error"), default="queued")}, _CLEARINGHOUSE),
     "wrong_request": Kind(components=_CLEARINGHOUSE),
+    "decline": Kind({"code": Choice(DIALLED)}, ("gateway",)),
     "truncate": Kind(),
     "delay": Kind({"ms": Number(1, 600_000)}),
     "hang": Kind(),

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from sandbox_support import GOOD_CARD, Sandbox, card, order, running
 
+AS_JSON = {"Content-Type": "application/json"}
+
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
@@ -292,7 +294,7 @@ async def test_a_wrong_field_is_named_and_nothing_is_made(sandbox: Sandbox, chan
     ],
 )
 async def test_a_body_that_is_no_strict_json_object_is_400_never_500(sandbox: Sandbox, body: bytes) -> None:
-    reply = await sandbox.ask("POST", "/v1/sales", data=body, headers={"Idempotency-Key": "k"})
+    reply = await sandbox.ask("POST", "/v1/sales", data=body, headers={"Idempotency-Key": "k", **AS_JSON})
     assert (reply.http, reply.json["error"]["code"] in ("invalid_json", "invalid_request")) == (400, True)
 
 
@@ -307,7 +309,7 @@ async def test_a_body_that_is_not_encoded_as_it_says_is_400(sandbox: Sandbox) ->
 
 async def test_a_body_above_one_mebibyte_is_refused(sandbox: Sandbox) -> None:
     body = io.BytesIO(b" " * (1 << 20) + b"{}")
-    reply = await sandbox.ask("POST", "/v1/sales", data=body, headers={"Idempotency-Key": "k"})
+    reply = await sandbox.ask("POST", "/v1/sales", data=body, headers={"Idempotency-Key": "k", **AS_JSON})
     assert (reply.http, "error" in reply.json) == (413, True)
     assert (await sandbox.get("/counts")).json["components"]["gateway"]["sale"]["http"] == {"413": 1}
 
@@ -329,7 +331,7 @@ async def test_a_full_card_number_is_neither_logged_nor_shown_anywhere(
     caplog.set_level(logging.DEBUG)
     await sandbox.sale()
     await sandbox.sale(card=card("4000000000000002"))
-    await sandbox.ask("POST", "/v1/sales", data=f'{{"card": {GOOD_CARD}', headers={"Idempotency-Key": "k"})
+    await sandbox.ask("POST", "/v1/sales", data=f'{{"card": {GOOD_CARD}', headers={"Idempotency-Key": "k", **AS_JSON})
     shown = b"".join([(await sandbox.get(path)).raw for path in ("/", "/counts", "/faults", "/v1/payments")])
     for number in (GOOD_CARD, "4000000000000002"):
         assert number.encode() not in shown

@@ -292,8 +292,8 @@ SECOND_CHECK = """\
         ),
         pytest.param(
             changed("scenario: ask", "scenario: aks"),
-            "agent.yaml:13:15: there is no scenario 'aks'; known: ask, "
-            + ", ".join(sorted(path.stem for path in SHIPPED_SCENARIOS)),
+            "agent.yaml:13:15: there is no scenario 'aks'; known: "
+            + ", ".join(sorted(["ask", *(path.stem for path in SHIPPED_SCENARIOS)])),
             id="an unknown scenario",
         ),
         pytest.param(

@@ -240,6 +240,30 @@ def test_a_body_that_only_says_that_it_is_json_is_malformed(body: bytes, is_json
     assert seen(reply(body)).findings == expected
 
 
+@pytest.mark.parametrize(
+    ("body", "codes"),
+    [
+        ({"error": {"code": "a", "decline_code": "b", "reason": "c", "message": "d"}}, ["a", "b", "c"]),
+        ({"errorCode": 41, "refusalReason": "Refused", "id": "x"}, ["41", "Refused"]),
+        ({"responses": [{"code": "one"}, {"code": "two"}]}, ["one", "two"]),
+        ({"code": "4111111111111111"}, []),
+        ({"code": "4111-1111-1111-1111", "reason": "acct0001234"}, []),
+        ({"4111111111111111": {"code": "x"}, "a b": {"code": "x"}}, []),
+        ({"code": "two words", "reason": "", "a/code": "x", "codes": "x", "code_of": "x"}, []),
+        ({"code": {"inner": "x"}, "reason": None}, ["null"]),
+        ([{"code": f"c{number % 10}"} for number in range(50)], [f"c{number % 10}" for number in range(20)]),
+    ],
+)
+@pytest.mark.parametrize("status", [400, 402, 404, 409, 422])
+def test_the_codes_of_a_refusal_come_before_its_status(body: object, codes: list[str], status: int) -> None:
+    *found, last = seen(reply(body, status)).findings
+    assert [finding.code for finding in found] == codes
+    assert all(finding.place.startswith("json") for finding in found)
+    assert (last.code, last.place) == (str(status), "status")
+    for other in (200, 401, 403, 408, 429, 500):
+        assert {finding.place for finding in seen(reply(body, other)).findings} <= {"status"}
+
+
 def test_an_answer_to_json_that_is_not_json_is_malformed_unless_it_has_no_content_by_its_status() -> None:
     page = HttpReply(200, (("Content-Type", "text/html"),), b"<h1>Welcome</h1>")
     assert seen(page).findings == (Finding("not-json", "body/type", "expected JSON, got text/html"),)
@@ -541,6 +565,11 @@ def wire(code: str, place: str, outcome: OutcomeClass) -> Example:
     return Example(f"{place} {code}", lambda: Observation.failed(code, place), outcome, place, code)
 
 
+def declined(code: str, status: int = 402) -> HttpReply:
+    """A decline as card gateways answer it."""
+    return reply({"error": {"code": "card_declined", "decline_code": code, "message": "No."}}, status)
+
+
 def _expected(expect: Mapping[str, str]) -> tuple[Expected, ...]:
     return tuple(Expected(fact.replace("__", "."), (value,)) for fact, value in expect.items())
 
@@ -578,7 +607,30 @@ EXAMPLES = [
     one("moved", lambda: reply(status=301), C.MALFORMED, "status=301"),
     one("see elsewhere", lambda: reply(status=302), C.MALFORMED, "status=302"),
     one("not found", lambda: reply(status=404), C.MALFORMED, "status=404"),
-    one("bad request", lambda: reply(status=400), C.MALFORMED, "status=400"),
+    one("bad request", lambda: reply(status=400), C.PROBE_FAULT, "status=400"),
+    one("bad request, as expected", lambda: reply(status=400), C.OK, status="400"),
+    one("another content type", lambda: reply(status=415), C.PROBE_FAULT, "status=415"),
+    one("unprocessable", lambda: reply(status=422), C.PROBE_FAULT, "status=422"),
+    one("a conflict", lambda: reply(status=409), C.BUSINESS_UNEXPECTED, "status=409"),
+    one("a conflict, as expected", lambda: reply(status=409), C.OK, status="409"),
+    one("a decline and its reason", lambda: declined("insufficient_funds"), C.BUSINESS_UNEXPECTED, "status=402"),
+    one("a decline and its reason, as expected", lambda: declined("insufficient_funds"), C.OK, status="402",
+        json__error__decline_code="insufficient_funds"),
+    one("a decline for another reason", lambda: declined("lost_card"), C.BUSINESS_UNEXPECTED,
+        "expect/json.error.decline_code=unexpected", status="402", json__error__decline_code="insufficient_funds"),
+    one("the issuer is away", lambda: declined("issuer_unavailable"), C.PARTNER_DOWN,
+        "json.error.decline_code=issuer_unavailable"),
+    one("the issuer is away, where a decline was expected", lambda: declined("issuer_not_available"), C.PARTNER_DOWN,
+        "json.error.decline_code=issuer_not_available", status="402"),
+    one("the issuer cannot process", lambda: reply({"error": {"code": "processing_error"}}, 402), C.PARTNER_DOWN,
+        "json.error.code=processing_error"),
+    one("the issuer is away, as expected", lambda: declined("issuer_unavailable"), C.OK, status="402",
+        json__error__decline_code="issuer_unavailable"),
+    one("an issuer beside a 500", lambda: declined("issuer_unavailable", 500), C.SERVICE_DOWN, "status=500"),
+    one("an issuer beside a 429", lambda: declined("issuer_unavailable", 429), C.THROTTLED, "status=429"),
+    one("an issuer beside a 401", lambda: declined("issuer_unavailable", 401), C.PROBE_FAULT, "status=401"),
+    one("an issuer in words", lambda: reply({"error": {"message": "issuer_unavailable"}}, 402), C.BUSINESS_UNEXPECTED,
+        "status=402"),
     one("another protocol", lambda: reply(status=101), C.MALFORMED, "status=101"),
     one("HTML with 200", lambda: reply(b"<html>", content_type="text/html"), C.MALFORMED, "body/type=not-json"),
     one("HTML called JSON", lambda: reply(b"<html>"), C.MALFORMED, "body/json=not-json"),
@@ -710,8 +762,8 @@ def test_what_came_back_means_what_the_design_says(example: Example) -> None:
 def test_every_row_of_the_table_has_an_example() -> None:
     used = set()
     for example in EXAMPLES:
-        finding = Finding(example.code, example.place)
-        used |= {next((rule for rule in OUTCOME_TABLE if rule.matches(finding)), None)}
+        for finding in (*example.observe().findings, Finding(example.code, example.place)):
+            used |= {next((rule for rule in OUTCOME_TABLE if rule.matches(finding)), None)}
     assert [rule for rule in OUTCOME_TABLE if rule not in used] == []
 
 

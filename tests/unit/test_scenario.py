@@ -622,7 +622,7 @@ KNOWN = "uuid, control_number, trace, stan, now, today, agent_number, today-30d,
             scenario({"name": "one"}, cleanup=[{"name": "undo", "undoes": "one", "unless": "undo", "request": {}}]),
             ("cleanup", 0, "unless"),
             "there is no step 'undo'; the steps are one",
-            id="unless a cleanup",
+            id="unless itself",
         ),
         pytest.param(
             scenario({"name": "one", "request": {"a": [{"b": "${paymnt}"}]}}),

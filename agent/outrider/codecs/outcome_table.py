@@ -4,7 +4,8 @@ Rows are tried from the top. A configuration's own rows are put before these (ag
 
 Sources: X12 005010X279A1 (AAA03 reject reasons by loop), X12 005010X212 and 005010X214 (STC01, code list 507),
 X12C 005010X231A1 (999, TA1), CAQH CORE connectivity rule vC2.2.0 (envelope error codes), SOAP 1.2 part 1, 5.4.6
-(fault codes), RFC 9110 (HTTP status), HL7 FHIR R4 (issue-type, adjudication-error).
+(fault codes), RFC 9110 (HTTP status), HL7 FHIR R4 (issue-type, adjudication-error), Stripe's decline codes
+(docs.stripe.com/declines/codes).
 """
 
 from __future__ import annotations
@@ -32,7 +33,18 @@ OUTCOME_TABLE: OutcomeTable = (
     Rule("status", "401", C.PROBE_FAULT),
     Rule("status", "403", C.PROBE_FAULT),
     Rule("status", "402", C.BUSINESS_UNEXPECTED),
-    Rule("status", "*", C.MALFORMED),
+    # What rejects our request is ours; one that does not fit how things stand is for whoever expected another state.
+    Rule("status", "400", C.PROBE_FAULT),
+    Rule("status", "415", C.PROBE_FAULT),
+    Rule("status", "422", C.PROBE_FAULT),
+    Rule("status", "409", C.BUSINESS_UNEXPECTED),
+    Rule("status", "*", C.MALFORMED),  # 404 too: what was made before is denied, or a page is gone
+    # A decline's own code (JSON, beside a status of 4xx): the issuer's trouble is the partner's, whatever was expected
+    # of the status. All other codes are left to the status.
+    Rule("json.*code", "issuer_unavailable", C.PARTNER_DOWN),
+    Rule("json.*code", "issuer_not_available", C.PARTNER_DOWN),
+    Rule("json.*code", "processing_error", C.PARTNER_DOWN),
+    Rule("json.*", "*", C.OK),
     # A body that is not what was agreed on.
     Rule("body/*", "*", C.MALFORMED),
     Rule("echo/*", "*", C.MALFORMED),

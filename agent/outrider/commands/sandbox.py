@@ -21,6 +21,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="to an 837: 277CA, 999, 999+277CA (two groups) or 999,277CA (two interchanges); default: %(default)s",
     )
     parser.add_argument(
+        "--settlement", type=float, default=86_400.0, metavar="SECONDS", help="of payments; default: %(default)s"
+    )
+    parser.add_argument("--decline-avs", default="", metavar="LETTERS", help="AVS results to decline, such as NU")
+    parser.add_argument("--decline-cvv", default="", metavar="LETTERS", help="CVV results to decline, such as N")
+    parser.add_argument(
         "--services",
         default="all",
         metavar="NAME[=PORT],...",
@@ -42,6 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
             latency_median_ms=arguments.latency_ms,
             latency_sigma=arguments.sigma,
             claim_answer=arguments.claim_answer,
+            settlement_s=arguments.settlement,
+            declined_avs=arguments.decline_avs,
+            declined_cvv=arguments.decline_cvv,
             services=_services(arguments.services),
         )
     except ValueError as error:

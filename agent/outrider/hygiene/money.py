@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from outrider.hygiene.walking import Place, fields
+from outrider.hygiene.walking import Place, fields, names
 from outrider.scenario import OPAQUE, Money
 
 PAYING_KINDS = frozenset(("http", "iso8583"))
@@ -44,7 +44,7 @@ def amounts(request: Mapping[str, Any]) -> Iterator[tuple[Place, object]]:
 
 
 def _names_a_currency(place: Place) -> bool:
-    return "currency" in str(place[-1]).lower()
+    return "currency" in "".join(names(place)[-1:])
 
 
 def currencies(request: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:

@@ -6,11 +6,16 @@ first of a list `items[0]=...`. true, false and numbers are written as in YAML, 
 
 Facts: `status`, `header.<name in lower case>`, and `json.<path>` for each scalar of a JSON answer
 ("json.card.last4", "json.items.0.id"), the first 500 of them, where the path has at most 200 characters.
+
+Findings: a status that is no success, at `status`. Beside a status of 4xx that speaks of this request, each code of a
+JSON answer, at its path: a field whose name ends with "code" or "reason" ("json.error.decline_code"). It comes before
+the status, so that an outcome table can tell an issuer's trouble from a decline.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
@@ -28,6 +33,12 @@ USER_AGENT = f"outrider/{__version__} (synthetic transaction)"
 _MOST_FACTS = 500
 _LONGEST_PATH = 200
 _DEEPEST = 20
+_MOST_CODES = 20
+# Of a path and of a code at most six digits: neither can hold a card or an account number.
+_NAMES_A_CODE = re.compile(r"(?i)json\.(?!(?:[^0-9]*[0-9]){7})[a-z0-9_.-]*(?:code|reason)")
+_CODE = re.compile(r"(?!(?:[^0-9]*[0-9]){7})[A-Za-z0-9_.-]{1,40}")
+_SAYS_ALL = (401, 403, 407, 408, 429)
+"""Statuses that would be said of any request: what stands beside them is no judgement of this one."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -90,7 +101,9 @@ class HttpProbe:
         findings = list(status_findings(reply))
         if "json" in reply.header("Content-Type").lower():
             try:
-                facts |= {path: (text,) for path, text in islice(_leaves(json.loads(reply.body)), _MOST_FACTS)}
+                told = dict(islice(_leaves(json.loads(reply.body)), _MOST_FACTS))
+                facts |= {path: (text,) for path, text in told.items()}
+                findings = [*_codes(reply, told), *findings]
             except (ValueError, RecursionError):
                 findings.append(Finding("not-json", "body/json", "the body says that it is JSON, and is not"))
         elif _expects_json(prepared) and not findings and reply.status != 204:
@@ -112,6 +125,14 @@ def status_findings(reply: HttpReply) -> Iterator[Finding]:
     """A status that is not a success (RFC 9110, 15.3) is a finding."""
     if not 200 <= reply.status < 300:
         yield Finding(str(reply.status), "status", f"HTTP status {reply.status}")
+
+
+def _codes(reply: HttpReply, told: Mapping[str, str]) -> Iterator[Finding]:
+    """The codes of an answer that refuses this request."""
+    if 400 <= reply.status < 500 and reply.status not in _SAYS_ALL:
+        codes = (pair for pair in told.items() if _NAMES_A_CODE.fullmatch(pair[0]) and _CODE.fullmatch(pair[1]))
+        for path, code in islice(codes, _MOST_CODES):
+            yield Finding(code, path, f"HTTP status {reply.status}, {path} {code}")
 
 
 def _expects_json(prepared: Prepared) -> bool:

@@ -31,11 +31,18 @@ class Inquiry(Step, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Cleanup(Step, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A step that undoes another; left out where the step named by `unless` has done it already."""
+    """A step that undoes another; left out where a step or a cleanup that `unless` names has done it already."""
 
     undoes: str
-    unless: str | None = None
+    unless: str | list[str] | None = None
     inquiry: Inquiry | None = None
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """What `unless` names."""
+        if isinstance(self.unless, list):
+            return tuple(self.unless)
+        return (self.unless,) if self.unless else ()
 
 
 class Money(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -89,9 +96,14 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 yield from drawn_anew(value, (*path, key))
         measured = [step.name for step in self.steps]
         for number, cleanup in enumerate(self.cleanup):
-            for key, name in (("undoes", cleanup.undoes), ("unless", cleanup.unless)):
-                if name is not None and name not in measured:
-                    yield ("cleanup", number, key), f"there is no step {name!r}; the steps are {', '.join(measured)}"
+            if cleanup.undoes not in measured:
+                known = ", ".join(measured)
+                yield ("cleanup", number, "undoes"), f"there is no step {cleanup.undoes!r}; the steps are {known}"
+            others = [*measured, *(each.name for each in self.cleanup if each.name != cleanup.name)]
+            for name in cleanup.others:
+                if name not in others:
+                    known = ", ".join(others)
+                    yield ("cleanup", number, "unless"), f"there is no step {name!r}; the steps are {known}"
         yield from self._unknown_names()
 
     def _unknown_names(self) -> Iterator[Problem]:

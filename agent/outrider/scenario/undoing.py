@@ -65,7 +65,7 @@ class Undoing:
     def _is_due(self, cleanup: Cleanup) -> bool:
         if cleanup.name in self._undone or cleanup.undoes not in self._may_have_happened:
             return False
-        return cleanup.unless not in self._ok
+        return self._ok.isdisjoint(cleanup.others)
 
     def _waits(self, cleanup: Cleanup) -> bool:
         """Whether another cleanup's inquiry finds what this one needs: nothing is sent again beside an inquiry."""
@@ -92,8 +92,11 @@ class Undoing:
         cleanup, asking, self._asking = self._current, self._asking, None
         if cleanup is None:
             return
-        if asking is None:
-            (self._undone if outcome.is_ok else self._tried).add(cleanup.name)
+        if asking is None and outcome.is_ok:
+            self._undone.add(cleanup.name)
+            self._ok.add(cleanup.name)
+        elif asking is None:
+            self._tried.add(cleanup.name)
         elif asking is not cleanup.inquiry:
             self._settle_repeat(cleanup, observation)
         elif is_absent:
