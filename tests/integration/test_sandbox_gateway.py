@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -347,3 +348,11 @@ async def test_the_oldest_closed_payment_makes_room_before_an_open_one() -> None
         assert kept == [held, second]
         assert (await sandbox.get(f"/v1/payments/{first}")).http == 404
         assert (await sandbox.get("/v1/payments?reference=first")).json["total"] == 0
+
+
+async def test_no_identifier_can_look_like_a_card_number() -> None:
+    """Eight digits of a nonce before eight of a running number did, one start in four hundred."""
+    for _ in range(20):
+        async with running() as sandbox:
+            digits = re.findall(r"\d+", await sandbox.authorize())
+            assert max(map(len, digits)) < 13
