@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 from outrider.clock import Clock
@@ -67,7 +69,8 @@ class NoLag:
 
 @dataclass(frozen=True, slots=True)
 class Generators:
-    """Draws the values behind `${uuid}`, `${trace}`, `${control_number}`, `${now}`, `${today-30d}`, `${secret:NAME}`.
+    """Draws the values behind `${uuid}`, `${trace}`, `${control_number}`, `${now}`, `${now:MMDDhhmmss}` (UTC, in
+    the form that is named), `${today-30d}`, `${secret:NAME}`.
 
     `secrets` looks a secret up by name and raises ValueError, naming it, where it is not there. Drawing raises nothing
     but ValueError: also where the spool gives no number.
@@ -92,6 +95,8 @@ class Generators:
         now = self.clock.now()
         if name == "now":
             return to_datetime(now).strftime("%Y-%m-%dT%H:%M:%SZ")
+        if name.startswith("now:"):
+            return in_form(to_datetime(now), name.removeprefix("now:"))
         days = int(name.removeprefix("today").removesuffix("d") or 0)
         return to_datetime(now + days * DAY).strftime("%Y-%m-%d")
 
@@ -248,6 +253,14 @@ class Execution:
             phases=phases,
             steps=tuple(self._steps) if len(self._steps) > 1 else (),
         )
+
+
+_WRITTEN = {"YYYY": "%Y", "YY": "%y", "MM": "%m", "DD": "%d", "hh": "%H", "mm": "%M", "ss": "%S"}
+
+
+def in_form(moment: datetime, form: str) -> str:
+    """A moment in a form like MMDDhhmmss, as ISO 8583 writes forms; what is no part of a time stays."""
+    return re.sub("|".join(_WRITTEN), lambda part: moment.strftime(_WRITTEN[part[0]]), form)
 
 
 def secrets_from(environ: Mapping[str, str]) -> Callable[[str], str]:

@@ -9,8 +9,8 @@ Rules
 2. A request is rendered once. Sent again, it is the same request, idempotency key included.
 3. `names` are drawn once a run; a generator written directly in a request is drawn anew at each place.
 4. A cleanup runs whenever the step it undoes may have happened: when it was answered ok, and also when nobody knows
-   (time-out, reset, 5xx, nonsense). Not when the request never left, nor when it was refused with a 4xx (expected or
-   not), nor when the step named by `unless` has already undone it.
+   (time-out, reset, 5xx, nonsense). Not when the request never left, nor when it was refused with a 4xx or declined in
+   field 39 of ISO 8583 (expected or not), nor when the step named by `unless` has already undone it.
 5. A cleanup that needs a captured name which never came asks for it first: it sends the step it undoes again. Where
    that is refused with a 4xx, there is nothing to undo; not so with a 4xx that would be said whatever became of the
    first one (401, 403, 408, 409, 429).
@@ -33,6 +33,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from outrider.codecs import iso8583_responses
 from outrider.core.outcome import OK, Expected, Observation, Outcome, OutcomeClass, OutcomeTable, classify
 
 Scalar = str | int | float | bool | None
@@ -45,6 +46,7 @@ OPAQUE = "\ufffd"
 GENERATORS = ("uuid", "control_number", "trace", "stan", "now", "today")
 _REFERENCE = re.compile(r"\$(?:\$|\{([^{}$]*)\}|)")
 _TODAY = re.compile(r"today(?:[+-]\d{1,4}d)?")
+_NOW = re.compile(r"now:(?:YYYY|YY|MM|DD|hh|mm|ss|[-./: T])+")
 _SECRET = re.compile(r"secret:[A-Za-z_][A-Za-z0-9_]*")
 _NEVER_SENT = ("net/resolve", "net/connect", "net/tls", "agent/")
 _MAYBE_DONE = ("408", "409")
@@ -141,7 +143,9 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 def is_generator(name: str) -> bool:
     """Whether `${name}` is drawn by the agent, not named by the scenario."""
-    return name in GENERATORS or bool(_TODAY.fullmatch(name) or _SECRET.fullmatch(name))
+    return name in GENERATORS or bool(
+        _TODAY.fullmatch(name) or _NOW.fullmatch(name) or _SECRET.fullmatch(name)
+    )
 
 
 def references(value: Any) -> Iterator[str]:
@@ -185,7 +189,7 @@ def _check_names(value: Any, path: Path, known: set[str]) -> Iterator[Problem]:
     else:
         for name in references(value):
             if name not in known and not is_generator(name):
-                known_here = ", ".join([*GENERATORS, "today-30d", "secret:NAME", *sorted(known)])
+                known_here = ", ".join([*GENERATORS, "now:MMDDhhmmss", "today-30d", "secret:NAME", *sorted(known)])
                 yield path, f"'${{{name}}}' is not a name; known here are {known_here} (write $$ for a dollar sign)"
 
 
@@ -383,9 +387,12 @@ def _was_never_sent(observation: Observation) -> bool:
 
 
 def _was_refused(observation: Observation, but: tuple[str, ...]) -> bool:
-    """Whether the answer is a 4xx, other than those in `but`."""
+    """Whether the answer is a 4xx, other than those in `but`, or an issuer's or a switch's decline (ISO 8583)."""
     codes = [finding.code for finding in observation.findings if finding.place == "status"]
-    return any(code.startswith("4") and code not in but for code in codes)
+    responses = [finding.code for finding in observation.findings if finding.fact == iso8583_responses.PLACE]
+    return any(code.startswith("4") and code not in but for code in codes) or any(
+        code in iso8583_responses.NOTHING_DONE for code in responses
+    )
 
 
 def _undrawn(error: ValueError) -> Outcome:
