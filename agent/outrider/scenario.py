@@ -143,9 +143,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 def is_generator(name: str) -> bool:
     """Whether `${name}` is drawn by the agent, not named by the scenario."""
-    return name in GENERATORS or bool(
-        _TODAY.fullmatch(name) or _NOW.fullmatch(name) or _SECRET.fullmatch(name)
-    )
+    return name in GENERATORS or bool(_TODAY.fullmatch(name) or _NOW.fullmatch(name) or _SECRET.fullmatch(name))
 
 
 def references(value: Any) -> Iterator[str]:

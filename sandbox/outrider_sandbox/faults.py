@@ -9,7 +9,7 @@ Rules
    is lost. `error` and `html` alone can say `committed: false`, and then refuse at the door too.
 4. `aaa` (on a 271), `stc` (on a 277), `hcr` (on a 278), `wrong_trn`, `wrong_payload_id` and `soap_fault` speak X12,
    CORE and SOAP, so only the clearinghouse can have them. A wire that has no PayloadID, or no SOAP, passes over the
-   fault, and no hit is counted.
+   fault, and no hit is counted. `response_code` and `wrong_stan` speak ISO 8583, so only the switch can have them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
+
+from outrider.codecs.iso8583_responses import RESPONSES
 
 HTTP_COMPONENTS = ("clearinghouse", "gateway", "portal")
 SERVICE_COMPONENTS = ("switch", "tls", "nameserver", "mail", "sip")
@@ -104,6 +106,9 @@ STC_LOOPS = ("2200B", "2200C", "2200D")
 HCR_CODES = ("A1", "A2", "A3", "A4", "A6", "CT", "NA")
 """HCR01, what a review decided (X12 005010X217)."""
 
+RESPONSE_CODES = tuple(code for responses in RESPONSES.values() for code in responses)
+"""Field 39 of ISO 8583, of 1987 (two digits) and of 1993 (three)."""
+
 KINDS: Mapping[str, Kind] = {
     "unauthorized": Kind(components=HTTP_COMPONENTS),
     "throttle": Kind({"retry_after_s": Number(0, 86_400, default=1)}, HTTP_COMPONENTS),
@@ -114,6 +119,8 @@ KINDS: Mapping[str, Kind] = {
     "wrong_trn": Kind(components=_CLEARINGHOUSE),
     "wrong_payload_id": Kind(components=_CLEARINGHOUSE),
     "soap_fault": Kind({"code": Choice(("Receiver", "Sender"), default="Receiver")}, _CLEARINGHOUSE),
+    "response_code": Kind({"code": Choice(RESPONSE_CODES)}, ("switch",)),
+    "wrong_stan": Kind(components=("switch",)),
     "truncate": Kind(),
     "delay": Kind({"ms": Number(1, 600_000)}),
     "hang": Kind(),

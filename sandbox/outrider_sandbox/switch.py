@@ -75,9 +75,9 @@ class Switch:
         try:
             layout = iso8583.Layout(1993 if raw[:1] == b"1" else 1987, self.bitmap)
             request = iso8583.decode(raw, layout)
+            answered_as = iso8583.response_type(request.mti)
             fields = self._decided(request, layout.version, message.drawn)
-            response = iso8583.Message(iso8583.response_type(request.mti), dict(sorted(fields.items())))
-            answered = iso8583.encode(response, layout)
+            answered = iso8583.encode(iso8583.Message(answered_as, fields), layout)
         except iso8583.Iso8583Error as error:
             raise FramingError("unreadable", str(error)) from None
         return self.framing.wrap(answered, _turned(header[: len(self.framing.header)]))
@@ -89,9 +89,11 @@ class Switch:
     def _decided(self, request: iso8583.Message, version: int, drawn: Drawn) -> dict[int, str]:
         fault = drawn.take("response_code")
         code = fault.fault.text("code") if fault else ""
-        added = {numbers.RESPONSE: code} if code in NOTHING_DONE else self._done(request, version)
+        if len(code) != numbers.FORMS[version][numbers.RESPONSE].longest:
+            code = ""  # of the other version of the standard
+        added = {} if code in NOTHING_DONE else dict(self._done(request, version))
         if code:
-            added = {**added, numbers.RESPONSE: code}
+            added[numbers.RESPONSE] = code
         brought = {number: request.fields[number] for number in _BROUGHT_BACK if number in request.fields}
         if drawn.take("wrong_stan"):
             brought[numbers.STAN] = f"{(int(brought.get(numbers.STAN, '0')) + 1) % 1_000_000:06d}"

@@ -108,7 +108,9 @@ class Iso8583Probe:
         if ("amount" in wanted.fields) != ("currency" in wanted.fields):
             raise ValueError("an amount goes with its currency (fields.amount, fields.currency)")
         if (wanted.type[1] == "4") != (wanted.original is not None):
-            raise ValueError("a reversal says what it reverses, and nothing else does: original: { stan: ..., time: ... }")
+            raise ValueError(
+                "a reversal says what it reverses, and nothing else does: original: { stan: ..., time: ... }"
+            )
 
     def prepare(self, request: Mapping[str, Any], target: Target, generate: Generate) -> Prepared[StreamRequest]:
         wanted = msgspec.convert(request, Request)
