@@ -451,7 +451,7 @@ def test_secrets_are_found_wherever_a_scenario_can_name_them(folder: Path) -> No
 
 # --- a bad scenario ----------------------------------------------------------------------------------------------
 
-KNOWN = "uuid, control_number, trace, stan, now, today, today-30d, secret:NAME"
+KNOWN = "uuid, control_number, trace, stan, now, today, now:MMDDhhmmss, today-30d, secret:NAME"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,70 @@
+"""The card switch as a user meets it: `outrider sandbox`, `once` and a dry run, each a process of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from processes_support import get, network, outrider, send, until
+
+AGENT = """\
+agent: one
+region: here
+collector: { url: "http://127.0.0.1:1" }
+spool: { path: here.spool }
+targets:
+  switch: { url: "URL" }
+checks:
+  - { name: echo, scenario: echo.yaml, target: switch, interval: 60s, timeout: 5s }
+  - { name: card, scenario: card.yaml, target: switch, interval: 60s, timeout: 5s }
+"""
+SCENARIOS = Path(__file__).resolve().parents[2] / "scenarios"
+CARD = "4242424242424242"
+
+
+@pytest.mark.parametrize(("length", "bitmap"), [("binary-2", "hex"), ("ascii-4", "binary")])
+def test_the_switch_is_reached_by_the_commands_and_no_card_number_is_told(
+    tmp_path: Path, length: str, bitmap: str
+) -> None:
+    with network(tmp_path) as net:
+        net.start_sandbox("--latency-ms", "1", "--switch-length", length, "--switch-bitmap", bitmap)
+        url = get(f"{net.sandbox_url}/")["services"]["switch"]
+        assert until("the address is told", lambda: f"switch at {url}" in net.log("sandbox"))
+        (tmp_path / "agent.yaml").write_text(AGENT.replace("URL", url))
+        agreed = f"request:\n      framing: {{ prefix: {length} }}\n      spec: {{ bitmap: {bitmap} }}"
+        for name, shipped in (("echo", "iso8583-echo"), ("card", "iso8583-authorize-reverse")):
+            text = (SCENARIOS / f"{shipped}.yaml").read_text().replace("request:", agreed)
+            (tmp_path / f"{name}.yaml").write_text(text)
+        config = ("--config", str(tmp_path / "agent.yaml"))
+
+        done = outrider("once", *config, "--json")
+        records = {record["check"]: record for record in map(json.loads, done.stdout.splitlines())}
+        assert (done.returncode, {name: each["outcome"] for name, each in records.items()}) == (
+            0, {"echo": "ok", "card": "ok"},
+        )  # fmt: skip
+        send(f"{net.sandbox_url}/faults/it", "PUT", {"kind": "response_code", "component": "switch", "code": "91",
+                                                     "for_s": 1.5})  # fmt: skip
+        failed = outrider("once", *config, "--json", "card")
+        (record,) = map(json.loads, failed.stdout.splitlines())
+        assert (failed.returncode, record["outcome"], record["code"], record["cleanup"]) == (
+            1, "partner_down", "91", "confirmed",
+        )  # fmt: skip
+        assert get(f"{net.sandbox_url}/switch/authorizations?open=true")["total"] == 0
+
+        dry = outrider("once", *config, "--dry-run")
+        assert dry.stdout.count("424242******4242") == 3
+        assert dry.stdout.count("--- card: ") == 3
+        told = done.stdout + failed.stdout + done.stderr + failed.stderr + dry.stdout + dry.stderr + net.log("sandbox")
+        in_hex = re.sub(r"[^0-9A-F*]", "", dry.stdout)
+        assert CARD not in told
+        assert CARD[:7] not in told
+        assert CARD.encode().hex().upper() not in in_hex
+
+
+def test_a_service_is_named_with_its_port_or_refused(tmp_path: Path) -> None:
+    done = outrider("sandbox", "--listen", "127.0.0.1:0", "--services", "swatch=8583")
+    assert done.returncode == 104
+    assert "is not NAME or NAME=PORT with one of" in done.stderr
+    assert "switch" in done.stderr
