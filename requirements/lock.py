@@ -33,4 +33,5 @@ def compile_into(name: str, *arguments: str) -> None:
 
 compile_into("dev.txt", "pyproject.toml", "--extra=dev")
 compile_into("agent.txt", "pyproject.toml", "-c", "requirements/dev.txt")
-compile_into("run.txt", "pyproject.toml", "requirements/build.in", "--extra=collector", "--extra=iso8583", "-c", "requirements/dev.txt")
+RUN = ("requirements/build.in", "--extra=collector", "--extra=iso8583")
+compile_into("run.txt", "pyproject.toml", *RUN, "-c", "requirements/dev.txt")

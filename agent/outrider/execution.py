@@ -31,6 +31,10 @@ CLEANUP_DELAYS: tuple[Duration, ...] = tuple(seconds * SECOND for seconds in (0,
 
 LARGEST_CLOCK_STEP: Duration = SECOND
 
+_STAN_STRIDE = 997
+"""How far the trace numbers of one agent are from the next one's, so that agents which began together never share a
+number and a second. No divisor of the blocks that a spool gives numbers in: restarts must not make up for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -91,7 +95,8 @@ class Generators:
             case "control_number":
                 return str(self._number())
             case "stan":
-                return f"{self._number() % 1_000_000:06d}"
+                agent, counter = divmod(self._number(), 1_000_000)
+                return f"{(counter + agent * _STAN_STRIDE) % 1_000_000:06d}"
         now = self.clock.now()
         if name == "now":
             return to_datetime(now).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 from sandbox_support import Sandbox, running
+from test_aiohttp_wire import Certificates, certificates  # noqa: F401 - a fixture
 
 from outrider.clock import SystemClock
 from outrider.codecs.iso8583 import Layout, Message, decode, encode
@@ -29,6 +30,14 @@ from outrider.resources import shipped
 from outrider.scenario import CleanupState, Scenario
 from outrider.transport import Exchange, StreamReply, StreamRequest, Turn
 from outrider.transport.wires import Wires
+from outrider_sandbox import edge
+from outrider_sandbox import switch as switches
+from outrider_sandbox.authorizations import Authorizations
+from outrider_sandbox.board import Board
+from outrider_sandbox.counts import Counts
+from outrider_sandbox.latency import Latency
+from outrider_sandbox.line import Line
+from outrider_sandbox.messages import StreamService
 
 C = OutcomeClass
 S = CleanupState
@@ -279,7 +288,11 @@ def changed(scenario: Scenario, **request: object) -> Scenario:
 
 
 async def run(
-    switch: Switch, scenario: Scenario = AUTHORIZE, timeout: Duration = 5 * SECOND, attempts: int = 1
+    switch: Switch,
+    scenario: Scenario = AUTHORIZE,
+    timeout: Duration = 5 * SECOND,
+    attempts: int = 1,
+    target: Target | None = None,
 ) -> tuple[Execution, RunRecord]:
     """A run, cleaned up, with its record."""
     clock = SystemClock()
@@ -287,8 +300,8 @@ async def run(
     def no_secret(name: str) -> str:
         raise ValueError(name)
 
-    target = Target("switch", switch.url)
-    check = Check(scenario.name, scenario, target, Timetable("test", scenario.name, 60 * SECOND), timeout)
+    to = target or Target("switch", switch.url)
+    check = Check(scenario.name, scenario, to, Timetable("test", scenario.name, 60 * SECOND), timeout)
     around = Surroundings("test", switch.wires, clock, Generators(clock, NUMBERS, no_secret), OUTCOME_TABLE)
     execution = Execution(check, around)
     await execution.measure()
@@ -390,16 +403,35 @@ def _always(scenario: Scenario) -> Any:
     return msgspec.structs.replace(scenario.cleanup[0], unless=None)
 
 
-async def test_nobody_at_the_port_is_service_down_and_leaves_nothing_to_reverse(switch: Switch) -> None:
-    gone = Switch(
-        Sandbox(
-            "", switch.sandbox.session, switch.sandbox.serving, switch.sandbox.stop, {"switch": "tcp://127.0.0.1:1"}
-        ),
-        switch.wires,
-        switch.framing,
-        switch.layout,
+async def test_the_switch_is_reached_over_tls_and_one_that_nobody_vouches_for_is_told_nothing(
+    switch: Switch,
+    certificates: Certificates,  # noqa: F811
+) -> None:
+    line = Line(
+        Board(edge.generator(1, "faults"), edge.monotonic),
+        Counts(),
+        Latency(edge.generator(1, "latency"), median_ms=0, sigma=0),
     )
-    execution, record = await run(gone)
+    room = switches.Switch(Authorizations(10), Framing(), "hex", {}, edge.utc_now)
+    service = StreamService(
+        "switch", line, ends=Framing().ends, open_room=lambda: room.answer, kind=room.kind, tls=certificates.server
+    )
+    address = (await service.start("127.0.0.1", 0)).replace("127.0.0.1", "localhost")
+    try:
+        assert address.startswith("tls://")
+        trusted, record = await run(switch, target=Target("switch", address, ca_file=str(certificates.ca)))
+        assert trusted.outcome.is_ok
+        assert record.phases.tls > 0
+        doubted, record = await run(switch, target=Target("switch", address))
+        assert (doubted.outcome.outcome, doubted.outcome.place) == (C.SERVICE_DOWN, "net/tls")
+        assert record.cleanup == S.NONE
+        assert line.counts.tally("switch", "authorization").received == 1
+    finally:
+        await service.close()
+
+
+async def test_nobody_at_the_port_is_service_down_and_leaves_nothing_to_reverse(switch: Switch) -> None:
+    execution, record = await run(switch, target=Target("switch", "tcp://127.0.0.1:1"))
     assert (execution.outcome.outcome, execution.outcome.place) == (C.SERVICE_DOWN, "net/connect")
     assert record.cleanup == S.NONE
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -498,7 +498,20 @@ def test_a_stan_has_six_digits_whatever_the_agents_number() -> None:
         def control_number(self) -> int:
             return 9_000_012
 
-    assert Generators(DrivenClock(), Ninth(), str)("stan") == "000012"
+    assert Generators(DrivenClock(), Ninth(), str)("stan") == "008985"
+
+
+def test_agents_that_count_in_step_draw_different_stans_also_after_restarts() -> None:
+    @dataclass
+    class Agent:
+        number: int
+        block: int  # a restart goes on with the next thousand
+
+        def control_number(self) -> int:
+            return self.number * 1_000_000 + self.block * 1000 + 1
+
+    agents = [Agent(number, block) for number in range(100) for block in range(10)]
+    assert len({Generators(DrivenClock(), agent, str)("stan") for agent in agents}) == len(agents)
 
 
 def test_an_unknown_generator_is_a_value_error() -> None:

@@ -21,7 +21,7 @@ from outrider.codecs.iso8583 import (
     response_type,
 )
 from outrider.codecs.iso8583_framing import Framing
-from outrider.codecs.iso8583_responses import NOTHING_DONE, PLACE, RESPONSES
+from outrider.codecs.iso8583_responses import NOTHING_DONE, PLACE, RESPONSES, RULES
 from outrider.codecs.outcome_table import OUTCOME_TABLE
 from outrider.core.outcome import Finding, Observation, OutcomeClass, classify
 
@@ -368,6 +368,14 @@ def test_each_code_of_field_39_means_what_the_standard_says(version: int, code: 
 def test_every_code_that_is_known_is_in_the_table_above() -> None:
     for version, known in RESPONSES.items():
         assert known.keys() <= {code for of, code, _ in ROWS if of == version}
+
+
+def test_every_row_of_the_outcome_table_about_field_39_has_an_example_above() -> None:
+    findings = [Finding(code, f"{PLACE}/{version}") for version, code, _ in ROWS] + [
+        Finding("unreadable", "iso8583/mti")
+    ]
+    used = {next(rule for rule in RULES if rule.matches(finding)) for finding in findings}
+    assert used == set(RULES)
 
 
 def test_only_a_decline_or_a_refusal_says_that_nothing_was_done() -> None:
