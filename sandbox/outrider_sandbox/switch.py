@@ -154,7 +154,8 @@ class Switch:
 
 
 def _said(what: str, version: int) -> Mapping[int, str]:
-    return {numbers.RESPONSE: _CODES[what][numbers.VERSIONS.index(version)]}
+    codes = _CODES.get(what, _CODES["generic_decline"])  # an ending of amounts may be called anything
+    return {numbers.RESPONSE: codes[numbers.VERSIONS.index(version)]}
 
 
 def _turned(header: bytes) -> bytes:

@@ -28,7 +28,7 @@ from outrider.execution import Check, Execution, Generators, Surroundings
 from outrider.probes import Target
 from outrider.resources import shipped
 from outrider.scenario import CleanupState, Scenario
-from outrider.transport import Exchange, StreamReply, StreamRequest, Turn
+from outrider.transport import Exchange, Reply, Request, StreamReply, StreamRequest, Transport, Turn
 from outrider.transport.wires import Wires
 from outrider_sandbox import edge
 from outrider_sandbox import switch as switches
@@ -265,6 +265,12 @@ async def test_who_sends_nonsense_or_nothing_is_cut_off_in_time(sent: bytes) -> 
         assert await switch.code("0800", {11: "000001"}) == "00"  # and the others are served
 
 
+async def test_an_ending_of_amounts_that_is_called_anything_declines() -> None:
+    async with switching(decline_endings=(("77", "the moon is full"),)) as switch:
+        assert await switch.code("0100", {**ORDER, 4: "000000000177"}) == "05"
+        assert await switch.code("0100", {**ORDER, 4: "000000000105", 11: "000043"}) == "00"
+
+
 @pytest.mark.parametrize("query", [{"open": "yes"}, {"opne": "true"}])
 async def test_an_inquiry_is_read_strictly(switch: Switch, query: dict[str, str]) -> None:
     assert (await switch.sandbox.get("/switch/authorizations", params=query)).http == 400
@@ -293,6 +299,7 @@ async def run(
     timeout: Duration = 5 * SECOND,
     attempts: int = 1,
     target: Target | None = None,
+    transport: Transport | None = None,
 ) -> tuple[Execution, RunRecord]:
     """A run, cleaned up, with its record."""
     clock = SystemClock()
@@ -302,7 +309,9 @@ async def run(
 
     to = target or Target("switch", switch.url)
     check = Check(scenario.name, scenario, to, Timetable("test", scenario.name, 60 * SECOND), timeout)
-    around = Surroundings("test", switch.wires, clock, Generators(clock, NUMBERS, no_secret), OUTCOME_TABLE)
+    around = Surroundings(
+        "test", transport or switch.wires, clock, Generators(clock, NUMBERS, no_secret), OUTCOME_TABLE
+    )
     execution = Execution(check, around)
     await execution.measure()
     await execution.clean_up(delays=(0,) * attempts)
@@ -360,9 +369,32 @@ async def test_a_late_answer_leaves_nothing_open(switch: Switch) -> None:
     assert entry["state"] == "reversed"
 
 
+class Listening:
+    """Real wires, and the bytes that went over them."""
+
+    def __init__(self, wires: Wires) -> None:
+        self._wires = wires
+        self.sent: list[bytes] = []
+
+    async def exchange(self, request: Request, timeout: Duration) -> Exchange[Reply]:
+        assert isinstance(request, StreamRequest)
+        self.sent += [turn.send for turn in request.turns]
+        return await self._wires.exchange(request, timeout)
+
+    async def close(self) -> None:
+        await self._wires.close()
+
+
 async def test_a_reversal_is_repeated_as_it_was_until_it_is_confirmed(switch: Switch) -> None:
     await switch.put("hang")
-    execution, record = await run(switch, timeout=100 * MILLISECOND, attempts=3)
+    listening = Listening(switch.wires)
+    execution, record = await run(switch, timeout=100 * MILLISECOND, attempts=3, transport=listening)
+    assert len(listening.sent) == 4
+    assert len(set(listening.sent[1:])) == 1
+    authorization, reversal = (decode(switch.framing.unwrap(sent), HEX) for sent in listening.sent[:2])
+    key = authorization.mti + authorization.fields[11] + authorization.fields[7]
+    assert reversal.fields[90] == key + "0" * 22
+    assert reversal.fields[11] != authorization.fields[11]
     assert record.cleanup == S.UNCONFIRMED
     counts = (await switch.sandbox.get("/counts")).json["components"]["switch"]
     assert counts["reversal"]["received"] == 3
