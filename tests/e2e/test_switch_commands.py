@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from processes_support import get, network, outrider, send, until
+from processes_support import get, network, outrider, send, text, until
 
 AGENT = """\
 agent: one
@@ -37,8 +37,8 @@ def test_the_switch_is_reached_by_the_commands_and_no_card_number_is_told(
         (tmp_path / "agent.yaml").write_text(AGENT.replace("URL", url))
         agreed = f"request:\n      framing: {{ prefix: {length} }}\n      spec: {{ bitmap: {bitmap} }}"
         for name, shipped in (("echo", "iso8583-echo"), ("card", "iso8583-authorize-reverse")):
-            text = (SCENARIOS / f"{shipped}.yaml").read_text().replace("request:", agreed)
-            (tmp_path / f"{name}.yaml").write_text(text)
+            written = (SCENARIOS / f"{shipped}.yaml").read_text().replace("request:", agreed)
+            (tmp_path / f"{name}.yaml").write_text(written)
         config = ("--config", str(tmp_path / "agent.yaml"))
 
         done = outrider("once", *config, "--json")
@@ -67,6 +67,34 @@ def test_the_switch_is_reached_by_the_commands_and_no_card_number_is_told(
         assert CARD not in told
         assert CARD[:7] not in told
         assert CARD.encode().hex().upper() not in in_hex
+
+
+def test_no_card_number_is_in_an_agents_spool_log_or_metrics(tmp_path: Path) -> None:
+    with network(tmp_path) as net:
+        net.start_sandbox("--latency-ms", "1")
+        url = get(f"{net.sandbox_url}/")["services"]["switch"]
+        send(f"{net.sandbox_url}/faults/it", "PUT", {"kind": "wrong_stan", "component": "switch", "share": 0.5})
+        port = net.environment()["OUTRIDER_LISTEN"]
+        agent = AGENT.replace("URL", url) + f'listen: "{port}"\nscenario_dirs: [ {SCENARIOS} ]\n'
+        for name, shipped in (("echo", "iso8583-echo"), ("card", "iso8583-authorize-reverse")):
+            agent = agent.replace(f"{name}.yaml", shipped)
+        (tmp_path / "agent.yaml").write_text(
+            agent.replace("interval: 60s, timeout: 5s", "interval: 1s, timeout: 900ms")
+        )
+        net.start("agent", "agent", "--config", str(tmp_path / "agent.yaml"))
+
+        def seen() -> tuple[int, int]:
+            tallies = (get(f"{net.sandbox_url}/counts") or {"components": {}})["components"].get("switch", {})
+            return tuple(tallies.get(kind, {"answered": 0})["answered"] for kind in ("authorization", "reversal"))
+
+        until("some runs went well and some did not", lambda: min(seen()) >= 6)
+        metrics = text(f"http://{port}/metrics")
+        net.stop("agent")
+        kept = b"".join(path.read_bytes() for path in tmp_path.glob("here.spool*"))
+        told = [kept, metrics.encode(), net.log("agent").encode(), net.log("sandbox").encode()]
+    assert b"echo/de11" in kept
+    for each in told:
+        assert CARD[:7].encode() not in each
 
 
 def test_a_service_is_named_with_its_port_or_refused(tmp_path: Path) -> None:

@@ -474,6 +474,8 @@ def generators(environ: dict[str, str] | None = None) -> Generators:
         ("control_number", "1"),
         ("stan", "000001"),
         ("now", "2026-06-01T12:00:00Z"),
+        ("now:MMDDhhmmss", "0601120000"),
+        ("now:YYMMDD", "260601"),
         ("today", "2026-06-01"),
         ("today+1d", "2026-06-02"),
         ("today-30d", "2026-05-02"),
