@@ -12,6 +12,7 @@ from aiohttp import web
 
 from outrider_sandbox import edge
 from outrider_sandbox.answers import Answer, Refusal, json_answer
+from outrider_sandbox.authorizations import Authorizations
 from outrider_sandbox.board import Board
 from outrider_sandbox.clearinghouse import Clearinghouse
 from outrider_sandbox.control import Control
@@ -25,6 +26,7 @@ from outrider_sandbox.line import Line
 from outrider_sandbox.portal import add_portal
 from outrider_sandbox.services import SERVICES, Site
 from outrider_sandbox.settings import Settings
+from outrider_sandbox.switch_inquiry import add_inquiry
 
 MOST_BYTES = 1 << 20
 """The largest body that is read, 1 MiB: far above any real-time transaction."""
@@ -67,7 +69,8 @@ def _site(
         board.put(fault)
     source = edge.generator(settings.seed, "latency")
     latency = Latency(source, median_ms=settings.latency_median_ms, sigma=settings.latency_sigma)
-    return Site(settings, Line(board, Counts(), latency), now, edge.nonce() if nonce is None else nonce)
+    line = Line(board, Counts(), latency)
+    return Site(settings, line, now, edge.nonce() if nonce is None else nonce, Authorizations(settings.keep))
 
 
 def _http(site: Site, services: Mapping[str, str]) -> web.Application:
@@ -78,6 +81,7 @@ def _http(site: Site, services: Mapping[str, str]) -> web.Application:
     Clearinghouse(site.settings, site.now, site.nonce).add_to(app.router, line)
     FhirFacade(site.settings, site.now, site.nonce).add_to(app.router, line)
     add_portal(app.router, line)
+    add_inquiry(app.router, site.authorizations)
     return app
 
 

@@ -58,6 +58,12 @@ def directory(settings: Settings, services: Mapping[str, str]) -> dict[str, obje
             "declines_by_last_two_digits": dict(settings.decline_endings),
         },
         "portal": {"GET": ["/healthz"]},
+        "switch": {
+            "messages": "ISO 8583 of 1987 (0100, 0400, 0420, 0800) and of 1993 (1100, 1420, 1804)",
+            "length": settings.switch_framing.prefix,
+            "bitmap": settings.switch_bitmap,
+            "GET": ["/switch/authorizations?open=true"],
+        },
         "services": services,
         "control": {
             "GET": ["/", "/counts", "/faults"],

@@ -13,6 +13,7 @@ Rules
    `fhir_outcome` and `wrong_request` speak FHIR.
 5. `decline` is an issuer's, so only the gateway can have it, where it asks one: authorizations, sales and debits. A
    request that is replayed under its idempotency key asks nobody, and passes it over.
+6. `response_code` and `wrong_stan` speak ISO 8583, so only the switch can have them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from outrider.codecs.iso8583_responses import RESPONSES
 from outrider_sandbox.declines import DIALLED
 
 HTTP_COMPONENTS = ("clearinghouse", "gateway", "portal")
@@ -121,6 +123,9 @@ ISSUE_PLACES = ("whole", "patient", "insurer", "provider", "insurance", "item")
 ACK_CODES = ("A", "E", "R")
 """IK501 and AK901: accepted, accepted with errors noted, rejected (X12C 005010X231A1)."""
 
+RESPONSE_CODES = tuple(code for responses in RESPONSES.values() for code in responses)
+"""Field 39 of ISO 8583, of 1987 (two digits) and of 1993 (three)."""
+
 KINDS: Mapping[str, Kind] = {
     "unauthorized": Kind(components=HTTP_COMPONENTS),
     "throttle": Kind({"retry_after_s": Number(0, 86_400, default=1)}, HTTP_COMPONENTS),
@@ -144,6 +149,8 @@ KINDS: Mapping[str, Kind] = {
     "fhir_outcome": Kind({"outcome": Choice(("queued", "partial", "error"), default="queued")}, _CLEARINGHOUSE),
     "wrong_request": Kind(components=_CLEARINGHOUSE),
     "decline": Kind({"code": Choice(DIALLED)}, ("gateway",)),
+    "response_code": Kind({"code": Choice(RESPONSE_CODES)}, ("switch",)),
+    "wrong_stan": Kind(components=("switch",)),
     "truncate": Kind(),
     "delay": Kind({"ms": Number(1, 600_000)}),
     "hang": Kind(),

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from outrider.codecs.iso8583 import BITMAPS
+from outrider.codecs.iso8583_framing import Framing
 from outrider_sandbox.verification import AVS_RESULTS, CVV_RESULTS
 
 ONLY_277CA = "277CA"
@@ -29,7 +31,8 @@ class Settings:
     digits of an amount to a decline code. `declined_avs` and `declined_cvv` are the results
     (`outrider_sandbox.verification`) that are declined; others are only reported. `keep` bounds the payments, tokens
     and idempotency keys that are remembered. `services` are those that are not HTTP, each with its port (0: a free
-    one); one that is not named is not served.
+    one); one that is not named is not served. The card switch reads and writes messages in `switch_framing`, with
+    bitmaps in `switch_bitmap` (hex, binary), and leaves a client that says nothing for `switch_idle_s`.
     """
 
     host: str = "127.0.0.1"
@@ -50,6 +53,9 @@ class Settings:
     declined_cvv: str = ""
     keep: int = 20_000
     services: Mapping[str, int] = field(default_factory=dict)
+    switch_framing: Framing = field(default_factory=Framing)
+    switch_bitmap: str = "hex"
+    switch_idle_s: float = 60.0
 
     def __post_init__(self) -> None:
         _between("port", self.port, 0, 65_535)
@@ -59,6 +65,9 @@ class Settings:
         _between("keep", self.keep, 1, 10_000_000)
         for name, port in self.services.items():
             _between(f"services: {name}", port, 0, 65_535)
+        _between("switch_idle_s", self.switch_idle_s, 0.01, 86_400)
+        if self.switch_bitmap not in BITMAPS:
+            raise ValueError(f"switch_bitmap: {self.switch_bitmap!r} is not one of {', '.join(BITMAPS)}")
         if not self.host:
             raise ValueError("host: is empty; name an address to listen on, such as 127.0.0.1")
         if not re.fullmatch(r"[A-Z0-9]{2,15}", self.receiver_id):

@@ -288,6 +288,7 @@ def test_every_kind_can_be_put_up_with_its_required_parameters_alone() -> None:
         "ack": {"code": "R"},
         "decline": {"code": "issuer_unavailable"},
         "drip": {"bytes_per_s": 1},
+        "response_code": {"code": "91"},
     }
     for kind in KINDS:
         fault = parse_fault("one", {"kind": kind, "component": "*", **required.get(kind, {})})

@@ -452,7 +452,7 @@ def test_secrets_are_found_wherever_a_scenario_can_name_them(folder: Path) -> No
 
 # --- a bad scenario ----------------------------------------------------------------------------------------------
 
-KNOWN = "uuid, control_number, trace, stan, now, today, agent_number, today-30d, secret:NAME"
+KNOWN = "uuid, control_number, trace, stan, now, today, agent_number, now:MMDDhhmmss, today-30d, secret:NAME"
 
 
 @pytest.mark.parametrize(

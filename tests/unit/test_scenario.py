@@ -590,7 +590,7 @@ def test_scalars_compare_as_yaml_and_json_write_them(value: Scalar, text: str) -
 
 # --- what is wrong with a file -----------------------------------------------------------------------------------
 
-KNOWN = "uuid, control_number, trace, stan, now, today, agent_number, today-30d, secret:NAME"
+KNOWN = "uuid, control_number, trace, stan, now, today, agent_number, now:MMDDhhmmss, today-30d, secret:NAME"
 
 
 @pytest.mark.parametrize(

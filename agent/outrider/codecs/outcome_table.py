@@ -5,11 +5,12 @@ Rows are tried from the top. A configuration's own rows are put before these (ag
 Sources: X12 005010X279A1 (AAA03 reject reasons by loop), X12 005010X212 and 005010X214 (STC01, code list 507),
 X12C 005010X231A1 (999, TA1), CAQH CORE connectivity rule vC2.2.0 (envelope error codes), SOAP 1.2 part 1, 5.4.6
 (fault codes), RFC 9110 (HTTP status), HL7 FHIR R4 (issue-type, adjudication-error), Stripe's decline codes
-(docs.stripe.com/declines/codes).
+(docs.stripe.com/declines/codes), ISO 8583:1987 and :1993 (response and action codes).
 """
 
 from __future__ import annotations
 
+from outrider.codecs import iso8583_responses
 from outrider.core.outcome import OutcomeClass as C
 from outrider.core.outcome import OutcomeTable, Rule
 
@@ -112,6 +113,8 @@ OUTCOME_TABLE: OutcomeTable = (
     Rule("fhir/*", "*", C.MALFORMED),
     # X12 that does not hold together.
     Rule("x12/*", "*", C.MALFORMED),
+    # ISO 8583: field 39, and messages that do not hold together.
+    *iso8583_responses.RULES,
     # The answer holds together but says something else than expected.
     Rule("expect/status", "*", C.MALFORMED),
     Rule("expect/aaa", "missing", C.BUSINESS_UNEXPECTED),  # whom nobody should know comes back as known

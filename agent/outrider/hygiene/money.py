@@ -28,6 +28,17 @@ _EXPONENTS = {
 """Decimals of a currency where they are not two (ISO 4217)."""
 
 
+_BY_NUMBER = {
+    "032": "ARS", "036": "AUD", "048": "BHD", "124": "CAD", "152": "CLP", "156": "CNY", "170": "COP", "203": "CZK",
+    "208": "DKK", "344": "HKD", "348": "HUF", "352": "ISK", "356": "INR", "360": "IDR", "376": "ILS", "392": "JPY",
+    "400": "JOD", "410": "KRW", "414": "KWD", "458": "MYR", "484": "MXN", "512": "OMR", "554": "NZD", "578": "NOK",
+    "604": "PEN", "608": "PHP", "682": "SAR", "702": "SGD", "704": "VND", "710": "ZAR", "752": "SEK", "756": "CHF",
+    "764": "THB", "784": "AED", "788": "TND", "826": "GBP", "840": "USD", "901": "TWD", "946": "RON", "949": "TRY",
+    "978": "EUR", "980": "UAH", "985": "PLN", "986": "BRL",
+}  # fmt: skip
+"""Currencies by their number (ISO 4217), as ISO 8583 names them. One that is not here is nobody's limit."""
+
+
 def check_settings(money: Money) -> Iterator[tuple[str, str]]:
     """What is wrong with the key `money` itself: (key, message)."""
     if money.max_amount < 0:
@@ -48,10 +59,15 @@ def _names_a_currency(place: Place) -> bool:
 
 
 def currencies(request: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
-    """Every currency that a request names."""
+    """Every currency that a request names, in letters; one that is named by a number is a text or a number of three
+    digits."""
     for place, leaf in fields(request):
-        if _names_a_currency(place) and isinstance(leaf, str) and OPAQUE not in leaf:
-            yield place, leaf
+        if not _names_a_currency(place) or isinstance(leaf, bool):
+            continue
+        if isinstance(leaf, int):
+            yield place, _BY_NUMBER.get(f"{leaf:03d}", str(leaf))
+        elif isinstance(leaf, str) and OPAQUE not in leaf:
+            yield place, _BY_NUMBER.get(leaf, leaf)
 
 
 def in_minor_units(amount: object, money: Money) -> int:

@@ -8,12 +8,14 @@ from typing import Any
 from outrider.probes import Probe
 from outrider.probes.fhir import FhirProbe
 from outrider.probes.http import HttpProbe
+from outrider.probes.iso8583 import Iso8583Probe
 from outrider.probes.tcp import TcpProbe
 from outrider.probes.x12 import X12Probe
 
 PROBES: Mapping[str, Probe[Any, Any]] = {
     "http": HttpProbe(),
     "fhir": FhirProbe(),
+    "iso8583": Iso8583Probe(),
     "tcp": TcpProbe(),
     "x12": X12Probe(),
 }

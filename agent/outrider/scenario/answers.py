@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from outrider.codecs import iso8583_responses
 from outrider.core.outcome import Observation, Outcome
 from outrider.scenario.file import Step
 
@@ -38,6 +39,9 @@ def _was_never_sent(observation: Observation) -> bool:
 
 
 def _was_refused(observation: Observation, but: Iterable[str]) -> bool:
-    """Whether the answer is a 4xx, other than those in `but`."""
+    """Whether the answer is a 4xx, other than those in `but`, or an issuer's or a switch's decline (ISO 8583)."""
     codes = [finding.code for finding in observation.findings if finding.place == "status"]
-    return any(code.startswith("4") and code not in but for code in codes)
+    responses = [finding.code for finding in observation.findings if finding.fact == iso8583_responses.PLACE]
+    return any(code.startswith("4") and code not in but for code in codes) or any(
+        code in iso8583_responses.NOTHING_DONE for code in responses
+    )

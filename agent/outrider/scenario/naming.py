@@ -20,12 +20,13 @@ GENERATORS = ("uuid", "control_number", "trace", "stan", "now", "today", "agent_
 _NEVER_TWICE = frozenset(("uuid", "control_number", "trace", "stan", "now"))
 _REFERENCE = re.compile(r"\$(?:\$|\{([^{}$]*)\}|)")
 _TODAY = re.compile(r"today(?:[+-]\d{1,4}d)?")
+_NOW = re.compile(r"now:(?:YYYY|YY|MM|DD|hh|mm|ss|[-./: T])+")
 _SECRET = re.compile(r"secret:[A-Za-z_][A-Za-z0-9_]*")
 
 
 def is_generator(name: str) -> bool:
     """Whether `${name}` is drawn by the agent, not named by the scenario."""
-    return name in GENERATORS or bool(_TODAY.fullmatch(name) or _SECRET.fullmatch(name))
+    return name in GENERATORS or bool(_TODAY.fullmatch(name) or _NOW.fullmatch(name) or _SECRET.fullmatch(name))
 
 
 def references(value: Any) -> Iterator[str]:
@@ -63,14 +64,14 @@ def unknown_names(value: Any, path: Path, known: set[str]) -> Iterator[Problem]:
     """Every reference to a name that is neither known nor a generator's."""
     for place, name in _located_references(value, path):
         if name not in known and not is_generator(name):
-            known_here = ", ".join([*GENERATORS, "today-30d", "secret:NAME", *sorted(known)])
+            known_here = ", ".join([*GENERATORS, "now:MMDDhhmmss", "today-30d", "secret:NAME", *sorted(known)])
             yield place, f"'${{{name}}}' is not a name; known here are {known_here} (write $$ for a dollar sign)"
 
 
 def drawn_anew(value: Any, path: Path) -> Iterator[Problem]:
     """Every generator in what an answer is held against that draws another value there than in the request."""
     for place, name in _located_references(value, path):
-        if name in _NEVER_TWICE:
+        if name in _NEVER_TWICE or _NOW.fullmatch(name):
             yield (
                 place,
                 (

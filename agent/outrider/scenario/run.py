@@ -9,8 +9,9 @@ Rules
 2. A request is rendered once. Sent again, it is the same request, idempotency key included.
 3. `names` are drawn once a run; a generator written directly in a request is drawn anew at each place.
 4. A cleanup runs whenever the step it undoes may have happened: when it was answered ok, and also when nobody knows
-   (time-out, reset, 5xx, nonsense). Not when the request never left, nor when it was refused with a 4xx (expected or
-   not), nor when a step or another cleanup that `unless` names was answered ok: that one has undone it.
+   (time-out, reset, 5xx, nonsense). Not when the request never left, nor when it was refused with a 4xx or declined in
+   field 39 of ISO 8583 (expected or not), nor when a step or another cleanup that `unless` names was answered ok: that
+   one has undone it.
 5. A cleanup that needs a captured name which never came asks for it first: it sends the step it undoes again. Where
    that is refused with a 4xx, there is nothing to undo; not so with a 4xx that would be said whatever became of the
    first one (401, 403, 408, 409, 429). With an `inquiry` it sends that instead, whenever nobody knows whether the step
