@@ -50,7 +50,7 @@ class AnswerReading(Protocol):
         """What the answer says, beside "set"."""
 
 
-def observe(raw: bytes, reading: AnswerReading, control_number: int | None = None) -> Observation:
+def observe(raw: bytes, reading: AnswerReading, *, control_number: int | None = None) -> Observation:
     """Read a whole answer with `reading`. Never raises. Fact "set": each ST01; "TA1" for a TA1 alone.
 
     `control_number` is what ISA13 and GS06 of the request were; None leaves acknowledgements unmatched.
@@ -110,7 +110,7 @@ def _is_foreign(number: str, control_number: int | None) -> bool:
 
 def _stranger(segment: Segment) -> Finding:
     what = f"{segment.id} acknowledges what was not sent {at(segment)}"
-    return Finding("mismatch", "echo/control_number", what)
+    return Finding("mismatch", "echo/ack", what)
 
 
 def _ta1_findings(segment: Segment, control_number: int | None) -> Iterator[Finding]:
