@@ -58,7 +58,7 @@ def read_response(raw: bytes, *, trace: str, control_number: int | None = None) 
     Facts: "set" (ST01; "TA1" for an acknowledgement alone), "stc" (claim status categories, STC01-1), "stc_code"
     (claim statuses, STC01-2), both in the order of the answer, "trn" (our trace, once for each TRN that carries it).
     """
-    return observe(raw, _Reading(trace), control_number)
+    return observe(raw, _Reading(trace), control_number=control_number)
 
 
 class _Reading:

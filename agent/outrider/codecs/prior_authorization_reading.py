@@ -44,7 +44,7 @@ def read_response(raw: bytes, *, trace: str, reference: str = "", control_number
     Facts: "set" (ST01; "TA1" for an acknowledgement alone), "hcr" (HCR01, what was decided), "aaa" (AAA03), "trn"
     (our trace, once for each TRN that carries it).
     """
-    return observe(raw, _Reading(trace, reference or trace), control_number)
+    return observe(raw, _Reading(trace, reference or trace), control_number=control_number)
 
 
 class _Reading:

@@ -81,6 +81,7 @@ class Acknowledging(Protocol):
 def observe(
     raw: bytes,
     reading: AnswerReading,
+    *,
     control_number: int | None = None,
     acknowledging: Acknowledging | None = None,
 ) -> Observation:
@@ -177,7 +178,7 @@ def _is_foreign(number: str, control_number: int | None) -> bool:
 
 def _stranger(segment: Segment) -> Finding:
     what = f"{segment.id} acknowledges what was not sent {at(segment)}"
-    return Finding("mismatch", "echo/control_number", what)
+    return Finding("mismatch", "echo/ack", what)
 
 
 def ta1_findings(segment: Segment) -> Iterator[Finding]:

@@ -163,12 +163,12 @@ def test_a_rejected_subscriber_of_a_dependents_inquiry_needs_no_trace() -> None:
 
 ACKNOWLEDGEMENTS: dict[str, tuple[bytes, tuple[str, str]]] = {
     "a TA1 that rejects ours": (ta1("TA1*000000042*260601*2215*R*024"), ("024", "ta1/TA105")),
-    "a TA1 that rejects another": (ta1("TA1*000000041*260601*2215*R*024"), ("mismatch", "echo/control_number")),
-    "a TA1 that rejects a name": (ta1("TA1*QUILL*260601*2215*R*024"), ("mismatch", "echo/control_number")),
+    "a TA1 that rejects another": (ta1("TA1*000000041*260601*2215*R*024"), ("mismatch", "echo/ack")),
+    "a TA1 that rejects a name": (ta1("TA1*QUILL*260601*2215*R*024"), ("mismatch", "echo/ack")),
     "a 999 that rejects ours": (acknowledged("AK1*HS*42", "AK9*R*1*1*0"), ("R", "999/AK901")),
     "a 999 that rejects ours with zeros": (acknowledged("AK1*HS*000000042", "AK9*R*1*1*0"), ("R", "999/AK901")),
-    "a 999 that rejects another": (acknowledged("AK1*HS*43", "AK9*R*1*1*0"), ("mismatch", "echo/control_number")),
-    "a 999 that rejects none": (acknowledged("AK1*HS", "AK9*R*1*1*0"), ("mismatch", "echo/control_number")),
+    "a 999 that rejects another": (acknowledged("AK1*HS*43", "AK9*R*1*1*0"), ("mismatch", "echo/ack")),
+    "a 999 that rejects none": (acknowledged("AK1*HS", "AK9*R*1*1*0"), ("mismatch", "echo/ack")),
     "a TA1 with a verdict of its own": (ta1("TA1*000000042*260601*2215*Q*024"), ("bad-code", "x12/TA104")),
     "a 999 with a verdict of its own": (acknowledged("AK1*HS*42", "AK9*Q*1*1*0"), ("bad-code", "x12/AK901")),
     "a 999 without its group": (acknowledged("AK2*270*0001", "IK5*R*5", "AK9*R"), ("not-a-999", "x12/ST")),
@@ -192,7 +192,7 @@ def test_an_acknowledgement_is_held_against_our_control_number(name: str, read: 
 def test_a_foreign_acknowledgement_beside_our_answer_is_not_forgiven() -> None:
     raw = COVERED.replace(b"~GS*", b"~TA1*000000041*260601*2215*A*000~GS*", 1)
     observation = read_271(raw, trace="trace-0001", control_number=42)
-    assert [(finding.code, finding.place) for finding in observation.findings] == [("mismatch", "echo/control_number")]
+    assert [(finding.code, finding.place) for finding in observation.findings] == [("mismatch", "echo/ack")]
     ours = raw.replace(b"000000041", b"000000042")
     assert read_271(ours, trace="trace-0001", control_number=42).findings == ()
 
