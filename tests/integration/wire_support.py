@@ -12,6 +12,7 @@ import inspect
 import socket
 import ssl
 import struct
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -131,13 +132,15 @@ def found(exchange: Exchange[Any]) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Certificates:
-    """A CA of our own, and what it signed: for "localhost", for 127.0.0.1 and ::1, for another host, and too late."""
+    """A CA of our own, and what it signed: for "localhost", for 127.0.0.1 and ::1, for another host,
+    too late, and on a server that speaks TLS 1.1 at most."""
 
     ca: Path
     server: ssl.SSLContext
     by_address: ssl.SSLContext
     elsewhere: ssl.SSLContext
     expired: ssl.SSLContext
+    old: ssl.SSLContext
 
     @classmethod
     def made_in(cls, folder: Path) -> Certificates:
@@ -145,10 +148,14 @@ class Certificates:
         day = timedelta(days=1)
         authority = Authority(now, "test-ca")
         (folder / "ca.pem").write_bytes(authority.pem)
+        old = authority.server(["localhost"], now - day, now + day)
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+            old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
         return cls(
             folder / "ca.pem",
             authority.server(["localhost"], now - day, now + 30 * day),
             authority.server(["127.0.0.1", "::1"], now - day, now + 30 * day),
             authority.server(["elsewhere.example"], now - day, now + 30 * day),
             authority.server(["localhost"], now - 3 * day, now - day),
+            old,
         )
