@@ -10,6 +10,8 @@ Rules
 4. `aaa` (on a 271), `stc` (on a 277), `hcr` (on a 278), `wrong_trn`, `wrong_payload_id` and `soap_fault` speak X12,
    CORE and SOAP, so only the clearinghouse can have them. A wire that has no PayloadID, or no SOAP, passes over the
    fault, and no hit is counted.
+5. `certificate` is for a handshake, and so for `tls` and `mail`; `rcode`, `smtp`, `no_starttls`, `sip` and `wrong_id`
+   are for the services that speak so.
 """
 
 from __future__ import annotations
@@ -104,6 +106,9 @@ STC_LOOPS = ("2200B", "2200C", "2200D")
 HCR_CODES = ("A1", "A2", "A3", "A4", "A6", "CT", "NA")
 """HCR01, what a review decided (X12 005010X217)."""
 
+RCODES = ("FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "NOTAUTH")
+"""What a name server says instead of an answer (RFC 6895)."""
+
 KINDS: Mapping[str, Kind] = {
     "unauthorized": Kind(components=HTTP_COMPONENTS),
     "throttle": Kind({"retry_after_s": Number(0, 86_400, default=1)}, HTTP_COMPONENTS),
@@ -114,6 +119,12 @@ KINDS: Mapping[str, Kind] = {
     "wrong_trn": Kind(components=_CLEARINGHOUSE),
     "wrong_payload_id": Kind(components=_CLEARINGHOUSE),
     "soap_fault": Kind({"code": Choice(("Receiver", "Sender"), default="Receiver")}, _CLEARINGHOUSE),
+    "certificate": Kind({"days": Number(-365, 365)}, ("tls", "mail")),
+    "rcode": Kind({"code": Choice(RCODES)}, ("nameserver",)),
+    "smtp": Kind({"code": Number(400, 599), "step": Choice(("banner", "ehlo", "starttls"))}, ("mail",)),
+    "no_starttls": Kind(components=("mail",)),
+    "sip": Kind({"status": Number(300, 699)}, ("sip",)),
+    "wrong_id": Kind(components=("nameserver", "sip")),
     "truncate": Kind(),
     "delay": Kind({"ms": Number(1, 600_000)}),
     "hang": Kind(),

@@ -11,18 +11,26 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from outrider.codecs.extras import MissingExtraError, require
+from outrider_sandbox.endpoint import Endpoint
 from outrider_sandbox.line import Line
+from outrider_sandbox.mail import mail
+from outrider_sandbox.nameserver import nameserver
+from outrider_sandbox.registrar import registrar
+from outrider_sandbox.secure import Certificates
 from outrider_sandbox.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What every service stands on: how the sandbox was started, its line, its wall clock, the nonce of its start."""
+    """What every service stands on: how the sandbox was started, its line, its wall clock, the nonce of its start, and
+    who signs its certificates."""
 
     settings: Settings
     line: Line
     now: Callable[[], datetime]
     nonce: bytes = field(repr=False)
+    certificates: Certificates
 
 
 class Service(Protocol):
@@ -35,5 +43,26 @@ class Service(Protocol):
         """Stop listening, and cut off whoever is connected."""
 
 
-SERVICES: Mapping[str, Callable[[Site], Service]] = {}
+SERVICES: Mapping[str, Callable[[Site], Service]] = {
+    "tls": lambda site: Endpoint(site.line, site.certificates),
+    "nameserver": lambda site: nameserver(site.line),
+    "mail": lambda site: mail(site.line, site.certificates),
+    "sip": lambda site: registrar(site.line),
+}
 """Each service by the name of its component (`outrider_sandbox.faults`)."""
+
+_NEEDS = {"tls": "tls", "mail": "tls", "nameserver": "dns"}
+
+
+def available() -> Mapping[str, str]:
+    """Every service, and why it cannot be served here ("" where it can)."""
+    return {name: _missing(name) for name in SERVICES}
+
+
+def _missing(name: str) -> str:
+    try:
+        if name in _NEEDS:
+            require(_NEEDS[name], f"the service {name}")
+    except MissingExtraError as error:
+        return str(error)
+    return ""

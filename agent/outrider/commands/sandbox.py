@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 
 from outrider.commands import BAD_CONFIG, FAILED, PASS
 from outrider.commands.processes import log_to_stderr, run_on_loop, stop_on_signals
@@ -35,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
             latency_median_ms=arguments.latency_ms,
             latency_sigma=arguments.sigma,
-            services=_services(arguments.services),
+            services=_services(arguments.services, log),
         )
     except ValueError as error:
         log.error("%s", error)
@@ -43,17 +44,23 @@ def run(arguments: argparse.Namespace) -> int:
     return run_on_loop(_serve(settings, with_stdin=arguments.until_stdin_closes))
 
 
-def _services(text: str) -> dict[str, int]:
-    """Read "all", "none" or "switch=8583,mail". Raises ValueError."""
-    from outrider_sandbox.services import SERVICES
+def _services(text: str, log: logging.Logger) -> dict[str, int]:
+    """Read "all", "none" or "switch=8583,mail". Of all, those are left out whose library is not there. Raises
+    ValueError."""
+    from outrider_sandbox.services import SERVICES, available
 
+    missing = {name: why for name, why in available().items() if why}
     if text in ("all", "none"):
-        return dict.fromkeys(SERVICES if text == "all" else (), 0)
+        for name, why in missing.items() if text == "all" else ():
+            log.warning("without the service %s: %s", name, why)
+        return {name: 0 for name in SERVICES if text == "all" and name not in missing}
     chosen = {}
     for each in text.split(","):
         name, _, port = each.partition("=")
         if name not in SERVICES or not (port or "0").isdecimal():
             raise ValueError(f"--services: {each!r} is not NAME or NAME=PORT with one of {', '.join(SERVICES)}")
+        if name in missing:
+            raise ValueError(f"--services: {name}: {missing[name]}")
         chosen[name] = int(port or 0)
     return chosen
 
