@@ -20,9 +20,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-LIFE = timedelta(days=90)
-"""How long a certificate holds, where nobody says otherwise."""
-
 _OUTLIVES = timedelta(days=3650)
 _SKEW = timedelta(hours=1)
 
@@ -45,8 +42,8 @@ class Authority:
         )
         self.pem = certificate.public_bytes(serialization.Encoding.PEM)
 
-    def server(self, names: Sequence[str], not_before: datetime, not_after: datetime) -> ssl.SSLContext:
-        """A server's context with a new key and a certificate for these names (hosts and IP addresses)."""
+    def issue(self, names: Sequence[str], not_before: datetime, not_after: datetime) -> tuple[bytes, bytes]:
+        """A certificate for these names (hosts and IP addresses) and its new key, both in PEM."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
             self._builder(_named(names[0]), key.public_key(), not_before, not_after)
@@ -58,10 +55,14 @@ class Authority:
         private = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
+        return certificate.public_bytes(serialization.Encoding.PEM), private
+
+    def server(self, names: Sequence[str], not_before: datetime, not_after: datetime) -> ssl.SSLContext:
+        """A server's context with a certificate for these names."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         with tempfile.TemporaryDirectory(prefix="outrider-sandbox-") as folder:  # mode 700
             chain = Path(folder, "chain.pem")
-            chain.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + private)
+            chain.write_bytes(b"".join(self.issue(names, not_before, not_after)))
             context.load_cert_chain(chain)
         return context
 

@@ -257,6 +257,10 @@ def test_every_kind_can_be_put_up_with_its_required_parameters_alone() -> None:
         "stc": {"code": "E1", "loop": "2200B"},
         "hcr": {"code": "A3"},
         "drip": {"bytes_per_s": 1},
+        "certificate": {"days": 3},
+        "rcode": {"code": "SERVFAIL"},
+        "smtp": {"code": 421, "step": "banner"},
+        "sip": {"status": 503},
     }
     for kind in KINDS:
         fault = parse_fault("one", {"kind": kind, "component": "*", **required.get(kind, {})})

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from line_support import rows
 
 from outrider import __version__
 from outrider.codecs import claim_status, core_mime, core_soap
@@ -634,6 +635,8 @@ EXAMPLES = [
     of_277("a known claim is not found", "D0", C.BUSINESS_UNEXPECTED, "stc/2200D=D0", stc="F1"),
     of_277("an unknown claim is not found", "D0", C.OK, stc="D0"),
     of_277("a paid claim is pending", "P1", C.BUSINESS_UNEXPECTED, "expect/stc=unexpected", stc="F1"),
+    # TLS, DNS, SMTP, SIP
+    *(Example(*row, _expected(expect)) for *row, expect in rows()),
 ]  # fmt: skip
 
 
@@ -665,4 +668,4 @@ def test_no_row_of_the_table_is_hidden_behind_another() -> None:
 
 
 def test_the_probes_are_those_that_scenarios_can_name() -> None:
-    assert set(PROBES) >= {"http", "tcp", "x12"}
+    assert set(PROBES) >= {"dns", "http", "sip", "smtp", "tcp", "tls", "x12"}
