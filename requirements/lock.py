@@ -33,4 +33,5 @@ def compile_into(name: str, *arguments: str) -> None:
 
 compile_into("dev.txt", "pyproject.toml", "--extra=dev")
 compile_into("agent.txt", "pyproject.toml", "-c", "requirements/dev.txt")
-compile_into("run.txt", "pyproject.toml", "requirements/build.in", "--extra=collector", "-c", "requirements/dev.txt")
+extras = ("--extra=collector", "--extra=dns", "--extra=tls")
+compile_into("run.txt", "pyproject.toml", "requirements/build.in", *extras, "-c", "requirements/dev.txt")

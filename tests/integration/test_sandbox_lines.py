@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
+import ssl
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ import pytest
 from probe_support import meaning, observe
 from sandbox_support import Sandbox, running
 
+from outrider.commands import sandbox as sandbox_command
 from outrider.core.outcome import OutcomeClass as C
 from outrider.core.units import MILLISECOND
 from outrider_sandbox import Settings, serve
@@ -341,6 +345,18 @@ async def test_the_mail_host_takes_no_mail(sandbox: Sandbox) -> None:
     await writer.wait_closed()
 
 
+async def test_what_is_said_in_clear_behind_starttls_is_forgotten(sandbox: Sandbox, ca_file: str) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(sandbox.services["mail"].rpartition(":")[2]))
+    writer.write(b"STARTTLS\r\nNOOP\r\n")
+    assert [(await asyncio.wait_for(reader.readline(), 5))[:3] for _ in range(2)] == [b"220", b"220"]
+    context = ssl.create_default_context(cafile=ca_file)
+    await asyncio.wait_for(writer.start_tls(context, server_hostname="mail.outrider.test"), 5)
+    writer.write(b"HELO x\r\n")
+    assert await asyncio.wait_for(reader.readline(), 5) == b"250 mail.outrider.test\r\n"  # and not NOOP's answer
+    writer.close()
+    await writer.wait_closed()
+
+
 # --- sip -----------------------------------------------------------------------------------------------------------
 
 
@@ -437,6 +453,18 @@ async def test_a_fault_is_only_for_the_service_that_speaks_so(sandbox: Sandbox, 
     assert (reply.http, reply.json["error"]["field"]) == (400, "component")
 
 
+async def test_they_serve_over_ipv6_as_well(tmp_path: Path) -> None:
+    async with running(host="::1", services=dict.fromkeys(LINES, 0)) as sandbox:
+        (tmp_path / "ca.pem").write_bytes((await sandbox.get("/ca.pem")).raw)
+        requests: dict[str, dict[str, Any]] = {
+            "tls": {}, "dns": {"name": "outrider.test"}, "smtp": {"starttls": True}, "sip": {},
+        }  # fmt: skip
+        for (kind, request), service in zip(requests.items(), LINES, strict=True):
+            url = sandbox.services[service]
+            assert "[::1]" in url
+            assert meaning(await observe(kind, url, request, ca_file=str(tmp_path / "ca.pem"))).is_ok, kind
+
+
 async def test_a_service_that_there_is_not_is_refused() -> None:
     with pytest.raises(ValueError, match="there is no 'pager'; known: "):
         await serve(Settings(port=0, services={"pager": 0}), stop=asyncio.Event(), ready=lambda _: None)
@@ -472,3 +500,23 @@ async def test_a_free_port_is_looked_for_until_both_wires_have_it() -> None:
     made: Any = OnBoth(Datagrams, Streams)  # type: ignore[arg-type]
     assert await made.start("127.0.0.1", 0) == "udp://127.0.0.1:2"
     assert Datagrams.closed == 4
+
+
+async def test_without_its_library_a_service_is_left_out_or_refused_with_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("outrider.codecs.extras.find_spec", lambda name: None)
+    chosen = sandbox_command._services("all", logging.getLogger("outrider"))
+    assert "sip" in chosen
+    assert not {"tls", "mail", "nameserver"} & chosen.keys()
+    assert "without the service nameserver: the service nameserver needs dnspython; pip install" in caplog.text
+    with pytest.raises(ValueError, match=r"mail: the service mail needs cryptography; pip install 'outrider\[tls\]'"):
+        sandbox_command._services("mail=2525", logging.getLogger("outrider"))
+    with pytest.raises(ValueError, match="services: the service tls needs cryptography"):
+        await serve(Settings(port=0, services={"tls": 0}), stop=asyncio.Event(), ready=lambda _: None)
+
+
+async def test_without_its_library_there_is_no_authority(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "outrider_sandbox.certificates", None)
+    reply = await sandbox.get("/ca.pem")
+    assert (reply.http, reply.json["error"]["code"]) == (404, "no_authority")

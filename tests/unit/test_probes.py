@@ -636,7 +636,8 @@ EXAMPLES = [
     of_277("an unknown claim is not found", "D0", C.OK, stc="D0"),
     of_277("a paid claim is pending", "P1", C.BUSINESS_UNEXPECTED, "expect/stc=unexpected", stc="F1"),
     # TLS, DNS, SMTP, SIP
-    *(Example(*row, _expected(expect)) for *row, expect in rows()),
+    *(Example(name, look, outcome, place, code, _expected(expect))
+      for name, look, outcome, place, code, expect in rows()),
 ]  # fmt: skip
 
 

@@ -14,7 +14,7 @@ Source: RFC 5321, RFC 3207, RFC 8314 (TLS from the start, on 465).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -96,7 +96,7 @@ def _turns(ehlo: bytes, *, with_tls: bool) -> Iterator[Turn]:
     yield Turn(b"QUIT\r\n")
 
 
-def _says(code: int) -> Any:
+def _says(code: int) -> Callable[[bytes], bool]:
     return lambda answer: read_reply(answer).code == code
 
 
