@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from outrider.codecs.sip import Message as SipMessage
-from outrider.codecs.sip import SipError, ends, read_message, write_message
+from outrider.codecs.sip import ends, read_message, write_message
 from outrider_sandbox.both import OnBoth
 from outrider_sandbox.line import Line
 from outrider_sandbox.messages import DatagramService, Message, StreamService
@@ -40,13 +40,13 @@ def _kind(payload: bytes) -> str:
 def _answer(message: Message) -> bytes | None:
     try:
         asked = read_message(message.payload)
-    except SipError:
+        if asked.status or asked.method == "ACK":
+            return None
+        fault = message.drawn.take("sip")
+        status = fault.fault.number("status") if fault else _status(asked)
+        return _response(asked, status, is_wrong=message.drawn.take("wrong_id") is not None)
+    except ValueError:  # it is no request, or a header of it cannot be said back
         return None
-    if asked.status or asked.method == "ACK":
-        return None
-    fault = message.drawn.take("sip")
-    status = fault.fault.number("status") if fault else _status(asked)
-    return _response(asked, status, is_wrong=message.drawn.take("wrong_id") is not None)
 
 
 def _status(asked: SipMessage) -> int:

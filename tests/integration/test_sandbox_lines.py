@@ -7,26 +7,36 @@ import logging
 import socket
 import ssl
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from probe_support import meaning, observe
 from sandbox_support import Sandbox, running
 
+from outrider.codecs.dns import question
 from outrider.commands import sandbox as sandbox_command
 from outrider.core.outcome import Observation
 from outrider.core.outcome import OutcomeClass as C
 from outrider.core.units import MILLISECOND
 from outrider_sandbox import Settings, serve
+from outrider_sandbox.board import Drawn
 from outrider_sandbox.both import OnBoth
+from outrider_sandbox.mail import _open_room as open_mail_room
+from outrider_sandbox.messages import Message
+from outrider_sandbox.nameserver import _answering, _over_udp
+from outrider_sandbox.registrar import _answer as registrar_room
 from outrider_sandbox.secure import Certificates
 from outrider_sandbox.services import SERVICES
 
 LINES = ("tls", "nameserver", "mail", "sip")
 BRIEF = 300 * MILLISECOND
+NAMES_OVER_UDP = _over_udp(_answering())
 
 
 @pytest.fixture
@@ -547,3 +557,19 @@ def test_a_certificate_is_made_anew_before_its_days_are_fewer_than_was_said() ->
     assert certificates.lasting(3) is not first
     assert len({id(certificates.lasting(days)) for days in range(40)}) > 1
     assert len(certificates._contexts) <= 16
+
+
+PIECES = [
+    b"OPTIONS sip:a@b SIP/2.0\r\n", b"Via: x\r\n", b"To: \x01\t\r\n", b"\r\n", b"EHLO ", b"STARTTLS", b"QUIT", b"\xff",
+    question("outrider.test", "A", 7), question("www.outrider.test", "TXT", 7)[:20], b"\0" * 12,
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES) | st.binary(max_size=20), max_size=6))
+@settings(max_examples=200, deadline=None)
+def test_whatever_is_said_the_services_answer_or_keep_silent(pieces: list[bytes]) -> None:
+    said = b"".join(pieces)
+    drawn = Drawn([], Counter())
+    for room in (registrar_room, open_mail_room(), NAMES_OVER_UDP):
+        answer = room(Message(said, drawn))
+        assert answer is None or isinstance(answer, bytes)

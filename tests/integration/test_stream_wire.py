@@ -346,7 +346,7 @@ def open_sockets() -> int:
 
 async def settled(before: int) -> bool:
     """Whether the number of open sockets comes back to what it was; a loop closes them in one of its next rounds."""
-    for _ in range(200):
+    for _ in range(1000):
         if open_sockets() <= before:
             return True
         await asyncio.sleep(0.01)
