@@ -23,7 +23,10 @@ from outrider.codecs.framing import FramingError
 
 TYPES = ("A", "AAAA", "MX", "TXT", "NS", "SOA", "SRV", "CNAME", "PTR", "CAA")
 MOST_RECORDS = 100
-"""The most records of an answer that are read."""
+"""The most records of an answer that are taken."""
+
+_MOST_TOLD = 1000
+"""The most records that a message may have at all: to read one takes time, and those of 64 KiB a second."""
 
 _LABEL = re.compile(r"[A-Za-z0-9_*](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _PAYLOAD = 1232
@@ -98,6 +101,8 @@ def read_answer(came: bytes, rdtype: str) -> Answer:
     import dns.message
     import dns.rcode
 
+    if sum(int.from_bytes(came[place : place + 2], "big") for place in (6, 8, 10)) > _MOST_TOLD:
+        raise DnsError(f"the answer says that it has more than {_MOST_TOLD} records")
     try:
         message = dns.message.from_wire(came)
         records = [(found, each) for found in message.answer for each in found][:MOST_RECORDS]

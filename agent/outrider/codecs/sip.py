@@ -24,6 +24,8 @@ MOST_BODY = 1 << 16
 """The most bytes of first line and headers, and of a body, that are read: 16 and 64 KiB."""
 
 MOST_HEADERS = 200
+MOST_PROVISIONAL = 20
+"""The most messages before a final response that are passed over."""
 
 _SHORT = {
     "i": "call-id", "m": "contact", "e": "content-encoding", "l": "content-length", "c": "content-type", "f": "from",
@@ -33,6 +35,7 @@ _STATUS = re.compile(r"SIP/2\.0 ([1-6][0-9]{2}) ?([^\r\n]*)")
 _METHOD = re.compile(r"([A-Z]{1,32}) ([^ \r\n]+) SIP/2\.0")
 _NAME = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
 _URI = re.compile(r"sips?:[A-Za-z0-9!$&'()*+,./:;=?@\[\]_~%-]{1,250}")
+_LENGTH = re.compile(rb"(?im)^(?:content-length|l)[ \t]*:([^\r\n]*)")
 _BRANCH = re.compile(r";\s*branch\s*=\s*([^;,\s]+)", re.IGNORECASE)
 
 
@@ -111,14 +114,14 @@ def ends(came: bytearray) -> int | None:
 def ends_final(came: bytearray) -> int | None:
     """Where the first final response (200 to 699) ends on TCP, with what came before it. Raises FramingError."""
     start = 0
-    while (end := _end(came, start)) is not None:
+    for _ in range(MOST_PROVISIONAL + 1):
+        if (end := _end(came, start)) is None:
+            return None
         first = bytes(came[start:end]).lstrip(b"\r\n")
         if first.startswith(b"SIP/2.0 ") and not first.startswith(b"SIP/2.0 1"):
             return end
         start = end
-        if start > MOST_BODY:
-            raise FramingError("too-long", f"no final response came within {MOST_BODY} bytes")
-    return None
+    raise FramingError("too-many", f"no final response came within {MOST_PROVISIONAL} messages")
 
 
 def split(answer: bytes) -> list[bytes]:
@@ -139,7 +142,7 @@ def _end(came: bytearray, start: int) -> int | None:
         if len(came) - begin >= MOST_HEAD or begin - start > MOST_HEAD:
             raise FramingError("too-long", f"the headers are longer than {MOST_HEAD} bytes")
         return None
-    lengths = set(re.findall(rb"(?im)^(?:content-length|l)[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r?$", came[begin : blank + 2]))
+    lengths = {value.strip() for value in _LENGTH.findall(came, begin, blank + 2)}
     if len(lengths) != 1 or not re.fullmatch(rb"[0-9]{1,9}", length := lengths.pop()):
         raise FramingError("no-length", "a message over TCP has one Content-Length, which is a number")
     if int(length) > MOST_BODY:

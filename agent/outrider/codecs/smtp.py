@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from outrider.codecs.framing import FramingError
 
 MOST_BYTES = 1 << 14
-"""The longest reply that is read, 16 KiB: EHLO's are some hundred bytes long."""
+MOST_LINES = 200
+"""The longest reply that is read, 16 KiB in 200 lines: EHLO's are some hundred bytes long."""
 
 _LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])([^\r\n]*))?\r?\n?")
 _DOMAIN = re.compile(
@@ -39,18 +40,18 @@ class Reply:
 
 def ends(came: bytearray) -> int | None:
     """A reply ends with its first line that has no "-" after the code. Raises FramingError."""
-    start = 0
+    start = lines = 0
     while (feed := came.find(b"\n", start)) >= 0:
         found = _LINE.fullmatch(came, start, feed + 1)
         if found is None or found[1] != came[:3]:
             raise FramingError("not-smtp", "a line does not begin with the reply's code")
         if found[2] != b"-":
             return feed + 1
-        start = feed + 1
-        if start > MOST_BYTES:
+        start, lines = feed + 1, lines + 1
+        if lines >= MOST_LINES:
             break
-    if len(came) > MOST_BYTES:
-        raise FramingError("too-long", f"the reply is longer than {MOST_BYTES} bytes")
+    if len(came) > MOST_BYTES or lines >= MOST_LINES:
+        raise FramingError("too-long", f"the reply is longer than {MOST_LINES} lines or {MOST_BYTES} bytes")
     if _cannot_begin(bytes(came[start : start + 4])):
         raise FramingError("not-smtp", "a line does not begin with a code")
     return None

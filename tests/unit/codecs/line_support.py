@@ -50,7 +50,7 @@ def dns_answer(asked: bytes, rcode: str = "NOERROR", records: Sequence[str] = ()
     for record in records:
         name, ttl, _, kind, value = record.split(maxsplit=4)
         made.answer.append(dns.rrset.from_text(name, int(ttl), "IN", kind, value))
-    return made.to_wire()
+    return made.to_wire(max_size=65_535)
 
 
 def dns_seen(rcode: str = "NOERROR", records: Sequence[str] = (), *, cut: bool = False, kind: str = "A") -> Observation:

@@ -94,6 +94,13 @@ def test_an_rcode_is_told_by_its_name_also_the_extended_ones(rcode: str) -> None
     assert read_answer(dns_answer(ASKED, rcode), "A").rcode == rcode
 
 
+def test_an_answer_of_thousands_of_records_is_not_read() -> None:
+    with pytest.raises(DnsError, match="more than 1000 records"):
+        read_answer(GOOD[:6] + b"\x03\xe8" + GOOD[8:10] + b"\0\1" + GOOD[12:], "A")
+    records = [f"host.example. 60 IN A 192.0.2.{number}" for number in range(200)]
+    assert len(read_answer(dns_answer(ASKED, records=records), "A").values) == 100
+
+
 def test_a_name_that_points_at_itself_is_an_error_and_no_loop() -> None:
     looped = GOOD[:-16] + b"\xc0" + bytes([len(GOOD) - 16]) + GOOD[-14:]
     with pytest.raises(DnsError, match="cannot be read"):

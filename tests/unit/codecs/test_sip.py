@@ -12,6 +12,7 @@ from outrider.codecs.framing import FramingError
 from outrider.codecs.sip import (
     MOST_BODY,
     MOST_HEAD,
+    MOST_PROVISIONAL,
     SipError,
     check_uri,
     ends,
@@ -92,6 +93,7 @@ def test_provisional_responses_come_before_the_final_one() -> None:
         (b"SIP/2.0 200 OK\r\nContent-Length: many\r\n\r\n", "no-length"),
         (b"SIP/2.0 200 OK\r\nContent-Length: 1\r\nl: 2\r\n\r\n", "no-length"),
         (b"HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n", "no-length"),
+        (b"SIP/2.0 200 OK\r\nl: 1" + b" " * 16_000 + b"1\r\n\r\n", "no-length"),
         (f"SIP/2.0 200 OK\r\nl: {MOST_BODY + 1}\r\n\r\n".encode(), "too-long"),
         (b"x" * MOST_HEAD, "too-long"),
         (b"\r\n" * MOST_HEAD, "too-long"),
@@ -105,7 +107,8 @@ def test_what_can_never_end_is_told_with_its_code(raw: bytes, code: str) -> None
 
 def test_provisional_responses_without_end_are_too_many() -> None:
     with pytest.raises(FramingError, match="no final response"):
-        ends_final(bytearray(TRYING * (MOST_BODY // len(TRYING) + 2)))
+        ends_final(bytearray(TRYING * (MOST_PROVISIONAL + 1)))
+    assert ends_final(bytearray(TRYING * MOST_PROVISIONAL + OK)) == len(TRYING) * MOST_PROVISIONAL + len(OK)
 
 
 def test_what_is_written_is_read_again() -> None:
