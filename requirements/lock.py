@@ -34,5 +34,5 @@ def compile_into(name: str, *arguments: str) -> None:
 compile_into("dev.txt", "pyproject.toml", "--extra=dev")
 compile_into("fuzz.txt", "pyproject.toml", "--extra=fuzz", "-c", "requirements/dev.txt")
 compile_into("agent.txt", "pyproject.toml", "-c", "requirements/dev.txt")
-RUN = ("requirements/build.in", "--extra=collector", "--extra=iso8583")
+RUN = ("requirements/build.in", "--extra=collector", "--extra=dns", "--extra=iso8583", "--extra=tls")
 compile_into("run.txt", "pyproject.toml", *RUN, "-c", "requirements/dev.txt")

@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from outrider.clock import Clock
+from outrider.codecs.extras import MissingExtraError, require
 from outrider.codecs.outcome_table import OUTCOME_TABLE
 from outrider.core.outcome import OutcomeClass, OutcomeTable, Rule
 from outrider.core.timetable import Timetable
@@ -32,7 +33,7 @@ from outrider.execution import Check
 from outrider.generators import secrets_from
 from outrider.hygiene import asked_for, private_values, problems, refuse_cards
 from outrider.probes import HTTP_SCHEMES, Target, endpoint
-from outrider.probes.table import PROBES
+from outrider.probes.table import NEEDS, PROBES
 from outrider.purse import Purse
 from outrider.resources import shipped
 from outrider.scenario import Scenario, held_against, references
@@ -268,6 +269,11 @@ def _check_scheme(loaded: Loaded[AgentFile], at: tuple[str | int, ...], scenario
     """A probe goes only where its protocol is spoken, and to a port that somebody named."""
     for _, step in scenario.located_steps():
         kind = scenario.kind(step)
+        if kind in NEEDS:
+            try:
+                require(NEEDS[kind], f"step {step.name!r} of scenario {scenario.name!r}")
+            except MissingExtraError as error:
+                raise loaded.located.error((*at[:-1], "scenario"), str(error)) from None
         schemes = PROBES[kind].schemes
         scheme = urlsplit(target.url).scheme
         if scheme not in schemes:

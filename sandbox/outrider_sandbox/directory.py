@@ -66,7 +66,7 @@ def directory(settings: Settings, services: Mapping[str, str]) -> dict[str, obje
         },
         "services": services,
         "control": {
-            "GET": ["/", "/counts", "/faults"],
+            "GET": ["/", "/ca.pem", "/counts", "/faults"],
             "PUT": ["/faults/{name}"],
             "DELETE": ["/faults", "/faults/{name}"],
             "fault_kinds": {

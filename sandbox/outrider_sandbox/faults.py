@@ -14,6 +14,8 @@ Rules
 5. `decline` is an issuer's, so only the gateway can have it, where it asks one: authorizations, sales and debits. A
    request that is replayed under its idempotency key asks nobody, and passes it over.
 6. `response_code` and `wrong_stan` speak ISO 8583, so only the switch can have them.
+7. `certificate` is for a handshake, and so for `tls` and `mail`; `rcode`, `smtp`, `no_starttls`, `sip` and `wrong_id`
+   are for the services that speak so.
 """
 
 from __future__ import annotations
@@ -126,6 +128,9 @@ ACK_CODES = ("A", "E", "R")
 RESPONSE_CODES = tuple(code for responses in RESPONSES.values() for code in responses)
 """Field 39 of ISO 8583, of 1987 (two digits) and of 1993 (three)."""
 
+RCODES = ("FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "NOTAUTH")
+"""What a name server says instead of an answer (RFC 6895)."""
+
 KINDS: Mapping[str, Kind] = {
     "unauthorized": Kind(components=HTTP_COMPONENTS),
     "throttle": Kind({"retry_after_s": Number(0, 86_400, default=1)}, HTTP_COMPONENTS),
@@ -151,6 +156,12 @@ KINDS: Mapping[str, Kind] = {
     "decline": Kind({"code": Choice(DIALLED)}, ("gateway",)),
     "response_code": Kind({"code": Choice(RESPONSE_CODES)}, ("switch",)),
     "wrong_stan": Kind(components=("switch",)),
+    "certificate": Kind({"days": Number(-365, 365)}, ("tls", "mail")),
+    "rcode": Kind({"code": Choice(RCODES)}, ("nameserver",)),
+    "smtp": Kind({"code": Number(400, 599), "step": Choice(("banner", "ehlo", "starttls"))}, ("mail",)),
+    "no_starttls": Kind(components=("mail",)),
+    "sip": Kind({"status": Number(300, 699)}, ("sip",)),
+    "wrong_id": Kind(components=("nameserver", "sip")),
     "truncate": Kind(),
     "delay": Kind({"ms": Number(1, 600_000)}),
     "hang": Kind(),

@@ -289,6 +289,10 @@ def test_every_kind_can_be_put_up_with_its_required_parameters_alone() -> None:
         "decline": {"code": "issuer_unavailable"},
         "drip": {"bytes_per_s": 1},
         "response_code": {"code": "91"},
+        "certificate": {"days": 3},
+        "rcode": {"code": "SERVFAIL"},
+        "smtp": {"code": 421, "step": "banner"},
+        "sip": {"status": 503},
     }
     for kind in KINDS:
         fault = parse_fault("one", {"kind": kind, "component": "*", **required.get(kind, {})})

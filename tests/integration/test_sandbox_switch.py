@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 from sandbox_support import Sandbox, running
-from test_aiohttp_wire import Certificates, certificates  # noqa: F401 - a fixture
+from wire_support import Certificates, certificates  # noqa: F401 - a fixture
 
 from outrider.clock import SystemClock
 from outrider.codecs.iso8583 import Layout, Message, decode, encode

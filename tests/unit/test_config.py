@@ -571,3 +571,22 @@ def test_a_target_without_a_port_is_told_where_its_scheme_has_none(folder: Path)
     assert told == "agent.yaml:10:10: target gateway: its address needs a host and a port, like tcp://host:1234"
     (check,) = load(folder, changed("https://gateway.test", "tcp://gateway.test:25")).checks
     assert check.target.url == "tcp://gateway.test:25"
+
+
+@pytest.mark.parametrize(
+    ("probe", "request_", "url", "told"),
+    [
+        ("tls", "{}", "tls://gateway.test", "needs cryptography; pip install 'outrider[tls]'"),
+        ("dns", "{ name: a }", "udp://gateway.test", "needs dnspython; pip install 'outrider[dns]'"),
+    ],
+)
+def test_a_check_whose_probe_lacks_its_library_does_not_load(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, probe: str, request_: str, url: str, told: str
+) -> None:
+    (folder / "scenarios" / "ask.yaml").write_text(
+        f"name: ask\ntitle: T\nsynthetic: true\nprobe: {probe}\nsteps:\n  - name: ask\n    request: {request_}\n"
+    )
+    text = changed("https://gateway.test", url)
+    assert load(folder, text).checks
+    monkeypatch.setattr("outrider.codecs.extras.find_spec", lambda name: None)
+    assert complaint(folder, text) == f"agent.yaml:13:15: step 'ask' of scenario 'ask' {told}"

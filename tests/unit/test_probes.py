@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from line_support import rows
 
 from outrider import __version__
 from outrider.codecs import claim_status, core_mime, core_soap, iso8583_responses, professional_claim
@@ -750,6 +751,9 @@ EXAMPLES = [
     of_277ca("a good claim is refused", "A7", "2200D", C.BUSINESS_UNEXPECTED, "stc/2200D=A7", stc="A2"),
     of_277ca("a bad claim is refused", "A7", "2200D", C.OK, stc="A7"),
     of_277ca("a bad claim is taken", "A2", "2200D", C.BUSINESS_UNEXPECTED, "expect/stc=unexpected", stc="A7"),
+    # TLS, DNS, SMTP, SIP
+    *(Example(name, look, outcome, place, code, _expected(expect))
+      for name, look, outcome, place, code, expect in rows()),
 ]  # fmt: skip
 
 
@@ -782,4 +786,4 @@ def test_no_row_of_the_table_is_hidden_behind_another() -> None:
 
 
 def test_the_probes_are_those_that_scenarios_can_name() -> None:
-    assert set(PROBES) >= {"http", "fhir", "tcp", "x12"}
+    assert set(PROBES) == {"dns", "fhir", "http", "iso8583", "sip", "smtp", "tcp", "tls", "x12"}

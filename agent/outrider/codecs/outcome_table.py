@@ -5,7 +5,8 @@ Rows are tried from the top. A configuration's own rows are put before these (ag
 Sources: X12 005010X279A1 (AAA03 reject reasons by loop), X12 005010X212 and 005010X214 (STC01, code list 507),
 X12C 005010X231A1 (999, TA1), CAQH CORE connectivity rule vC2.2.0 (envelope error codes), SOAP 1.2 part 1, 5.4.6
 (fault codes), RFC 9110 (HTTP status), HL7 FHIR R4 (issue-type, adjudication-error), Stripe's decline codes
-(docs.stripe.com/declines/codes), ISO 8583:1987 and :1993 (response and action codes).
+(docs.stripe.com/declines/codes), ISO 8583:1987 and :1993 (response and action codes), RFC 1035 and 6895 (DNS rcodes),
+RFC 5321 (SMTP replies), RFC 3261 (SIP).
 """
 
 from __future__ import annotations
@@ -111,6 +112,42 @@ OUTCOME_TABLE: OutcomeTable = (
     Rule("outcome", "partial", C.BUSINESS_UNEXPECTED),
     Rule("outcome", "*", C.MALFORMED),  # an error that names no reason
     Rule("fhir/*", "*", C.MALFORMED),
+    # A certificate that held: few days left is for its owner. One that expired where nobody verified it turns away
+    # every customer who does.
+    Rule("certificate/*", "expires-soon", C.BUSINESS_UNEXPECTED),
+    Rule("certificate/*", "*", C.SERVICE_DOWN),
+    # DNS: a server that fails is the service; one that will not serve us, or cannot read us, is like a 403 or a 400. An
+    # answer that a datagram cannot hold is for whoever asked over UDP.
+    Rule("flags/tc", "*", C.PROBE_FAULT),
+    Rule("dns/rcode", "SERVFAIL", C.SERVICE_DOWN),
+    Rule("dns/rcode", "NXDOMAIN", C.BUSINESS_UNEXPECTED),
+    Rule("dns/rcode", "REFUSED", C.PROBE_FAULT),
+    Rule("dns/rcode", "NOTAUTH", C.PROBE_FAULT),
+    Rule("dns/rcode", "FORMERR", C.PROBE_FAULT),
+    Rule("dns/rcode", "NOTIMP", C.PROBE_FAULT),
+    Rule("dns/rcode", "BADVERS", C.PROBE_FAULT),
+    Rule("dns/answer", "*", C.BUSINESS_UNEXPECTED),
+    # SMTP: 4yz is the host's own trouble; a host that turns our address or name away (554, 550, 501) is like a 403. One
+    # that no longer offers the TLS it should is down for who needs it.
+    Rule("smtp/*", "4??", C.SERVICE_DOWN),
+    Rule("smtp/starttls", "501", C.PROBE_FAULT),
+    Rule("smtp/starttls", "*", C.SERVICE_DOWN),
+    Rule("smtp/*", "55?", C.PROBE_FAULT),
+    Rule("smtp/ehlo", "501", C.PROBE_FAULT),
+    Rule("smtp/ehlo", "504", C.PROBE_FAULT),
+    Rule("smtp/*", "*", C.MALFORMED),
+    # SIP: what is said of whom was asked about (moved, not found, busy, declined) is for whoever expected another
+    # answer; what will not take our request (who we are, what we asked) is ours; a time-out and 5xx are the service's.
+    Rule("sip/response", "3??", C.BUSINESS_UNEXPECTED),
+    Rule("sip/response", "404", C.BUSINESS_UNEXPECTED),
+    Rule("sip/response", "410", C.BUSINESS_UNEXPECTED),
+    Rule("sip/response", "48[068]", C.BUSINESS_UNEXPECTED),
+    Rule("sip/response", "408", C.SERVICE_DOWN),
+    Rule("sip/response", "4??", C.PROBE_FAULT),
+    Rule("sip/response", "505", C.PROBE_FAULT),
+    Rule("sip/response", "513", C.PROBE_FAULT),
+    Rule("sip/response", "5??", C.SERVICE_DOWN),
+    Rule("sip/response", "6??", C.BUSINESS_UNEXPECTED),
     # X12 that does not hold together.
     Rule("x12/*", "*", C.MALFORMED),
     # ISO 8583: field 39, and messages that do not hold together.
