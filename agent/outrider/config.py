@@ -30,7 +30,7 @@ from outrider.core.timetable import Timetable
 from outrider.core.units import Duration, format_duration
 from outrider.execution import Check, secrets_from
 from outrider.hygiene import asked_for, private_values, problems, refuse_cards
-from outrider.probes import Target
+from outrider.probes import HTTP_SCHEMES, Target, endpoint
 from outrider.probes.table import PROBES
 from outrider.purse import Purse
 from outrider.resources import shipped
@@ -46,6 +46,7 @@ from outrider.strict_yaml import (
     load_file,
 )
 
+_SCHEMES = ("http", "https", "tcp", "tls", "udp")
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _STEP = re.compile(r"[^.\[\]`]+")
 
@@ -70,7 +71,7 @@ class SpoolSettings(_File, frozen=True, kw_only=True):
 
 
 class TargetSettings(_File, frozen=True, kw_only=True):
-    """A service to probe."""
+    """A service to probe. The scheme of its address says how to get there: http, https, tcp, tls or udp."""
 
     url: str
     headers: dict[str, str] = {}
@@ -247,28 +248,48 @@ def _checks(loaded: Loaded[AgentFile], base: Path) -> Iterable[Check]:
             raise loaded.located.error((*at, "interval"), str(error)) from None
         if wanted.enabled and (wanted.regions is None or file.region in wanted.regions):
             scenario, target = scenarios[wanted.scenario], targets[wanted.target]
+            _check_scheme(loaded, (*at, "target"), scenario, target)
             yield Check(wanted.name, scenario, target, timetable, int(wanted.timeout))
+
+
+def _check_scheme(loaded: Loaded[AgentFile], at: tuple[str | int, ...], scenario: Scenario, target: Target) -> None:
+    """A probe goes only where its protocol is spoken, and to a port that somebody named."""
+    for _, step in scenario.located_steps():
+        kind = scenario.kind(step)
+        schemes = PROBES[kind].schemes
+        scheme = urlsplit(target.url).scheme
+        if scheme not in schemes:
+            raise loaded.located.error(
+                at,
+                f"step {step.name!r} of scenario {scenario.name!r} speaks {kind}, which goes to a target of "
+                f"{', '.join(f'{name}://' for name in schemes)}; target {target.name!r} is {scheme}://",
+            )
+        try:
+            endpoint(target, schemes)
+        except ValueError as error:
+            raise loaded.located.error(("targets", target.name, "url"), str(error)) from None
 
 
 def _target(loaded: Loaded[AgentFile], name: str, base: Path) -> Target:
     wanted = loaded.value.targets[name]
     return Target(
         name,
-        _url(loaded, ("targets", name, "url"), wanted.url),
+        _url(loaded, ("targets", name, "url"), wanted.url, _SCHEMES),
         tuple(wanted.headers.items()),
         None if wanted.ca_file is None else str(base / wanted.ca_file),
         wanted.verify_tls,
     )
 
 
-def _url(loaded: Loaded[Any], at: tuple[str | int, ...], text: str) -> str:
+def _url(loaded: Loaded[Any], at: tuple[str | int, ...], text: str, schemes: Iterable[str] = HTTP_SCHEMES) -> str:
     try:
         parts = urlsplit(text)
-        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        is_address = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is none, an IPv6 address that is not closed
         is_address = False
     if not is_address:
-        raise loaded.located.error(at, f"{text!r} is not an http or https address")
+        *first, last = (f"{scheme}://" for scheme in schemes)
+        raise loaded.located.error(at, f"{text!r} is not an address; it begins with {', '.join(first)} or {last}")
     return text
 
 

@@ -10,7 +10,7 @@ import contextlib
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from outrider.clock import Clock
 from outrider.core.outcome import Finding, Observation, Outcome, OutcomeClass, OutcomeTable
@@ -22,7 +22,7 @@ from outrider.probes import Prepared, Target
 from outrider.probes.table import PROBES
 from outrider.scenario import Call, CleanupState, Scenario, ScenarioRun
 from outrider.spool import SpoolError
-from outrider.transport import Exchange, Transport
+from outrider.transport import Exchange, Reply, Transport
 
 CLEANUP_DELAYS: tuple[Duration, ...] = tuple(seconds * SECOND for seconds in (0, 2, 5, 15, 30))
 """How long to wait before each attempt at cleaning up; after the last one it stays unconfirmed."""
@@ -122,7 +122,7 @@ class Execution:
         self.check = check
         self._around = surroundings
         self._run = ScenarioRun(check.scenario, surroundings.generate, surroundings.table)
-        self._prepared: dict[str, Prepared] = {}
+        self._prepared: dict[str, Prepared[Any]] = {}
         self._steps: list[StepRecord] = []
         self._void: Finding | None = None
         self.started_at: Instant = 0
@@ -161,7 +161,7 @@ class Execution:
                     outcome.place,
                     now - step_began,
                     exchange.phases if exchange else Phases(),
-                    exchange.reply.status if exchange and exchange.reply else 0,
+                    exchange.http_status if exchange else 0,
                 )
             )
         self._void = self._around.lag.finding_since(began) or self._clock_step(began)
@@ -193,7 +193,7 @@ class Execution:
                 break
         return self._run.cleanup
 
-    async def _exchange(self, call: Call, timeout: Duration) -> tuple[Exchange | None, Outcome]:
+    async def _exchange(self, call: Call, timeout: Duration) -> tuple[Exchange[Reply] | None, Outcome]:
         probe = PROBES[call.kind]
         try:
             prepared = self._prepared.get(call.step.name)

@@ -20,7 +20,7 @@ from outrider.execution import Check, Execution, Generators, Surroundings
 from outrider.probes import Target
 from outrider.resources import shipped
 from outrider.scenario import CleanupState, Scenario
-from outrider.transport.aiohttp_wire import AiohttpTransport
+from outrider.transport.wires import Wires
 
 SHIPPED = {path.stem: path for path in sorted(shipped("scenarios").glob("*.yaml"))}
 
@@ -45,7 +45,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 async def run(sandbox: Sandbox, name: str, path: Path | None = None, scenario: Scenario | None = None) -> Execution:
     """One run of a scenario, cleaned up."""
     clock = SystemClock()
-    transport = AiohttpTransport(clock)
+    transport = Wires(clock)
 
     def no_secret(name: str) -> str:
         raise ValueError(f"a scenario in the box needs the secret {name}, which the sandbox does not ask for")

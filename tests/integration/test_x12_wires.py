@@ -24,7 +24,7 @@ from outrider.execution import Check, Execution, Generators, Surroundings, secre
 from outrider.probes import Target
 from outrider.probes.table import PROBES
 from outrider.scenario import Scenario
-from outrider.transport.aiohttp_wire import AiohttpTransport
+from outrider.transport.wires import Wires
 
 C = OutcomeClass
 SCENARIOS = Path(__file__).resolve().parents[2] / "scenarios"
@@ -48,8 +48,8 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 
 @asynccontextmanager
-async def transport() -> AsyncIterator[AiohttpTransport]:
-    wire = AiohttpTransport(SystemClock())
+async def transport() -> AsyncIterator[Wires]:
+    wire = Wires(SystemClock())
     try:
         yield wire
     finally:

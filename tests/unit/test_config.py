@@ -83,6 +83,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+NO_TARGET = "is not an address; it begins with http://, https://, tcp://, tls:// or udp://"
+
+
 def load(folder: Path, text: str = AGENT, **environ: str) -> AgentConfig:
     (folder / "agent.yaml").write_text(text)
     return load_agent(folder / "agent.yaml", environ)
@@ -375,16 +378,18 @@ def test_a_bad_agent_file_is_told_with_its_place(folder: Path, text: str, messag
 )  # fmt: skip
 def test_an_address_that_is_none_is_told_for_targets_and_for_the_collector(folder: Path, url: str) -> None:
     target = changed("url: https://gateway.test", f"url: '{url}'")
-    assert complaint(folder, target) == f"agent.yaml:10:10: {url!r} is not an http or https address"
+    assert complaint(folder, target) == f"agent.yaml:10:10: {url!r} {NO_TARGET}"
     collector = changed("url: http://127.0.0.1:8080", f"url: '{url}'")
-    assert complaint(folder, collector) == f"agent.yaml:4:8: {url!r} is not an http or https address"
+    assert complaint(folder, collector) == (
+        f"agent.yaml:4:8: {url!r} is not an address; it begins with http:// or https://"
+    )
 
 
 @pytest.mark.parametrize("line", ["regions: [us-west]", "enabled: false"])
 def test_a_mistake_is_told_wherever_the_check_runs(folder: Path, line: str) -> None:
     # One file serves every region: its mistakes must not come to light in another one.
     text = changed("timeout: 15s", f"timeout: 15s\n    {line}", changed("https://gateway.test", "gateway.test"))
-    assert complaint(folder, text) == "agent.yaml:10:10: 'gateway.test' is not an http or https address"
+    assert complaint(folder, text) == f"agent.yaml:10:10: 'gateway.test' {NO_TARGET}"
     text = changed("timeout: 15s", f"timeout: 90s\n    {line}")
     assert complaint(folder, text).startswith("agent.yaml:16:14: a timeout of 1m30s is not shorter")
 
@@ -397,9 +402,7 @@ def test_a_variable_that_is_not_set_is_named(folder: Path) -> None:
 
 def test_a_value_from_the_environment_is_not_shown_in_a_complaint(folder: Path) -> None:
     text = changed("https://gateway.test", "${env:GATEWAY}")
-    assert complaint(folder, text, GATEWAY="user:hush@gateway") == (
-        "agent.yaml:10:10: '${env:GATEWAY}' is not an http or https address"
-    )
+    assert complaint(folder, text, GATEWAY="user:hush@gateway") == f"agent.yaml:10:10: '${{env:GATEWAY}}' {NO_TARGET}"
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
@@ -466,12 +469,12 @@ KNOWN = "uuid, control_number, trace, stan, now, today, today-30d, secret:NAME"
         ),
         pytest.param(
             changed("probe: http", "probe: htpp", SCENARIO),
-            "ask.yaml:4:8: there is no probe 'htpp'; known: http, x12",
+            f"ask.yaml:4:8: there is no probe 'htpp'; known: {', '.join(PROBES)}",
             id="an unknown probe",
         ),
         pytest.param(
-            changed("  - name: undo", "  - name: undo\n    probe: smtp", SCENARIO),
-            "ask.yaml:18:12: there is no probe 'smtp'; known: http, x12",
+            changed("  - name: undo", "  - name: undo\n    probe: ftp", SCENARIO),
+            f"ask.yaml:18:12: there is no probe 'ftp'; known: {', '.join(PROBES)}",
             id="an unknown probe of one step",
         ),
         pytest.param(

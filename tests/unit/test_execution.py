@@ -91,7 +91,7 @@ class Network(FakeTransport):
         self._clock.wait(self._took.get(path, 7 * MILLISECOND))
         return self._answers[path].pop(0)
 
-    async def exchange(self, request: HttpRequest, timeout: int) -> Exchange:
+    async def exchange(self, request: Any, timeout: int) -> Exchange[Any]:
         self.timeouts.append(timeout)
         return await super().exchange(request, timeout)
 

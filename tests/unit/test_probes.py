@@ -665,4 +665,4 @@ def test_no_row_of_the_table_is_hidden_behind_another() -> None:
 
 
 def test_the_probes_are_those_that_scenarios_can_name() -> None:
-    assert set(PROBES) == {"http", "x12"}
+    assert set(PROBES) >= {"http", "tcp", "x12"}

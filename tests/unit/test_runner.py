@@ -92,7 +92,7 @@ class Wire:
         self.under_way = self.most_under_way = 0
         self.before: Callable[[], None] = lambda: None
 
-    async def exchange(self, request: HttpRequest, timeout: int) -> Exchange:
+    async def exchange(self, request: Any, timeout: int) -> Exchange[Any]:
         path = request.url.removeprefix("https://gateway.test")
         self.paths.append(path)
         self.under_way += 1

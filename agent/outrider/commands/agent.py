@@ -22,7 +22,7 @@ from outrider.runner import Ended, LoopLag, Runner
 from outrider.shipper import Shipper
 from outrider.spool import Outbox, SpoolError
 from outrider.strict_yaml import ConfigError
-from outrider.transport.aiohttp_wire import AiohttpTransport
+from outrider.transport.wires import Wires
 
 _GREETING: Duration = 2 * SECOND
 
@@ -78,7 +78,7 @@ async def _serve(config: AgentConfig, outbox: Outbox, clock: SystemClock, *, wit
     )
     metrics = AgentMetrics(outbox, shipper, config.region)
     lag = LoopLag(clock)
-    transport = AiohttpTransport(clock)
+    transport = Wires(clock)
     redactor = Redactor(config.secret_values | config.private_values)
     surroundings = Surroundings(
         region=config.region,

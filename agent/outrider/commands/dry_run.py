@@ -16,7 +16,7 @@ from outrider.probes import Generate
 from outrider.probes.table import PROBES
 from outrider.redact import Redactor, printable
 from outrider.scenario import Cleanup, Scenario, Step, is_generator, render
-from outrider.transport import HttpRequest
+from outrider.transport import DatagramRequest, HttpRequest, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def _prepared(check: Check, step: Step, resolve: Callable[[str], str], generate:
         prepared = PROBES[check.scenario.kind(step)].prepare(request, check.target, generate)
     except ValueError as error:
         return _without_login(check.target.url), "", str(error)
-    return _without_login(prepared.request.url), as_sent(prepared.request), ""
+    return _address(prepared.request), prepared.shown or as_sent(prepared.request), ""
 
 
 def _placeholders(scenario: Scenario, generate: Generate) -> Callable[[str], str]:
@@ -77,8 +77,17 @@ def _placeholders(scenario: Scenario, generate: Generate) -> Callable[[str], str
     return resolve
 
 
-def as_sent(request: HttpRequest) -> str:
-    """An HTTP request as it goes over the wire, as text; bytes that are not UTF-8 as escapes."""
+def as_sent(request: Request) -> str:
+    """A request as it goes over the wire, as text; bytes that are not UTF-8 as escapes. The turns of a conversation
+    stand one after the other."""
+    if isinstance(request, HttpRequest):
+        return _http_as_sent(request)
+    if isinstance(request, DatagramRequest):
+        return _text(request.payload)
+    return "".join(_text(turn.send) for turn in request.turns) or "(connects, and sends nothing)"
+
+
+def _http_as_sent(request: HttpRequest) -> str:
     parts = urlsplit(request.url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = [("Host", parts.netloc.rpartition("@")[2]), *request.headers]
@@ -86,7 +95,19 @@ def as_sent(request: HttpRequest) -> str:
         headers.append(("Content-Length", str(len(request.body))))
     headers.append(("Connection", "close"))
     head = "\r\n".join([f"{request.method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)])
-    return f"{head}\r\n\r\n{request.body.decode('utf-8', 'backslashreplace')}"
+    return f"{head}\r\n\r\n{_text(request.body)}"
+
+
+def _text(sent: bytes) -> str:
+    return sent.decode("utf-8", "backslashreplace")
+
+
+def _address(request: Request) -> str:
+    if isinstance(request, HttpRequest):
+        return _without_login(request.url)
+    scheme = "udp" if isinstance(request, DatagramRequest) else "tls" if request.tls else "tcp"
+    host = f"[{request.host}]" if ":" in request.host else request.host
+    return f"{scheme}://{host}:{request.port}"
 
 
 def _without_login(url: str) -> str:

@@ -24,7 +24,7 @@ from outrider.purse import Purse
 from outrider.redact import Redactor, printable
 from outrider.scenario import CleanupState
 from outrider.strict_yaml import ConfigError
-from outrider.transport.aiohttp_wire import AiohttpTransport
+from outrider.transport.wires import Wires
 
 AT_ONCE = 10
 # Shorter than an agent's: somebody is waiting.
@@ -94,7 +94,7 @@ class _FreshNumbers:
 
 async def _run_all(config: AgentConfig, checks: list[Check]) -> list[RunRecord]:
     clock = SystemClock()
-    transport = AiohttpTransport(clock)
+    transport = Wires(clock)
     redactor = Redactor(config.secret_values | config.private_values)
     surroundings = Surroundings(
         region=config.region,

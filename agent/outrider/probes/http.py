@@ -20,7 +20,7 @@ import msgspec
 
 from outrider import __version__
 from outrider.core.outcome import Finding, Observation
-from outrider.probes import Generate, Prepared, Target, join, merge
+from outrider.probes import HTTP_SCHEMES, Generate, Prepared, Target, join, merge
 from outrider.scenario import as_text
 from outrider.transport import HttpReply, HttpRequest
 
@@ -44,6 +44,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 class HttpProbe:
     """See `outrider.probes.Probe`."""
+
+    schemes = HTTP_SCHEMES
 
     def check(self, request: Mapping[str, Any]) -> None:
         read = msgspec.convert(request, Request)

@@ -18,7 +18,7 @@ import msgspec
 
 from outrider.codecs.core_envelope import Envelope
 from outrider.core.outcome import Observation
-from outrider.probes import Generate, Prepared, Target, join, merge
+from outrider.probes import HTTP_SCHEMES, Generate, Prepared, Target, join, merge
 from outrider.probes.http import USER_AGENT
 from outrider.probes.x12_claim_status import ClaimStatusRequest
 from outrider.probes.x12_eligibility import EligibilityRequest
@@ -41,6 +41,8 @@ DEFAULT_TRANSACTION = "eligibility"
 
 class X12Probe:
     """See `outrider.probes.Probe`."""
+
+    schemes = HTTP_SCHEMES
 
     def check(self, request: Mapping[str, Any]) -> None:
         envelope = request.get("envelope")

@@ -23,38 +23,11 @@ from outrider.core.outcome import Finding
 from outrider.core.units import SECOND, Duration
 from outrider.core.wire import Phases
 from outrider.transport import RESPONSE_CAP, Exchange, HttpReply, HttpRequest
+from outrider.transport.failures import CONNECT_CODES, own_trouble
+from outrider.transport.timing import Stopwatch
+from outrider.transport.tls import configure, unreadable
 
-_PHASES = ("resolve", "connect", "tls", "send", "wait", "receive")
-_CONNECT_CODES = {
-    errno.ECONNREFUSED: "refused",
-    errno.EHOSTUNREACH: "unreachable",
-    errno.ENETUNREACH: "unreachable",
-    errno.ETIMEDOUT: "timeout",
-    errno.ECONNRESET: "reset",
-}
-_OWN_TROUBLE = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
-
-
-class _Stopwatch:
-    """Says which phase an exchange is in, and how long each one took."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self.began = self._since = clock.monotonic()
-        self.phase = "connect"
-        self._spent = dict.fromkeys(_PHASES, 0)
-
-    def enter(self, phase: str) -> None:
-        now = self._clock.monotonic()
-        self._spent[self.phase] += now - self._since
-        self.phase, self._since = phase, now
-
-    def stop(self) -> tuple[Phases, Duration]:
-        self.enter(self.phase)
-        return Phases(**self._spent), self._since - self.began
-
-
-_running: ContextVar[_Stopwatch | None] = ContextVar("_running", default=None)
+_running: ContextVar[Stopwatch | None] = ContextVar("_running", default=None)
 
 
 class _TimedContext(ssl.SSLContext):
@@ -68,7 +41,7 @@ class _TimedContext(ssl.SSLContext):
 
 
 class AiohttpTransport:
-    """The agent's transport. Make it inside a running event loop."""
+    """The wire for HTTP. Make it inside a running event loop."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -84,13 +57,12 @@ class AiohttpTransport:
         )
 
     async def exchange(self, request: HttpRequest, timeout: Duration) -> Exchange:
-        """See `Transport.exchange`."""
+        """See `outrider.transport.Transport.exchange`."""
         try:
             context = self._context(request)  # before the stopwatch: to read certificates takes 20 ms
         except OSError as error:
-            detail = f"cannot read the certificates of {request.ca_file or 'this machine'}: {error.strerror or error}"
-            return Exchange(None, Finding("certificates", "agent/tls", detail), Phases(), 0)
-        stopwatch = _Stopwatch(self._clock)
+            return Exchange(None, unreadable(request.ca_file, error), Phases(), 0)
+        stopwatch = Stopwatch(self._clock)
         _running.set(stopwatch)
         reply, failure = None, None
         try:
@@ -107,7 +79,7 @@ class AiohttpTransport:
         phases, latency = stopwatch.stop()
         return Exchange(reply, failure, phases, latency)
 
-    async def _send(self, request: HttpRequest, context: ssl.SSLContext | bool, stopwatch: _Stopwatch) -> HttpReply:
+    async def _send(self, request: HttpRequest, context: ssl.SSLContext | bool, stopwatch: Stopwatch) -> HttpReply:
         async with self._session.request(
             request.method,
             request.url,
@@ -135,7 +107,7 @@ class AiohttpTransport:
         return self._contexts[key]
 
     async def close(self) -> None:
-        """See `Transport.close`."""
+        """See `outrider.transport.Transport.close`."""
         await self._session.close()
 
 
@@ -163,15 +135,8 @@ async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerTy
 
 def _tls_context(ca_file: str | None, verify: bool) -> ssl.SSLContext:
     context = _TimedContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    elif ca_file is not None:
-        context.load_verify_locations(ca_file)
-    else:
-        context.load_default_certs()
+    configure(context, ca_file, verify=verify)
     return context
 
 
@@ -196,8 +161,8 @@ def _explain(error: Exception, phase: str) -> Finding:
     """Map what aiohttp raised to where the exchange failed; the one border where its exceptions are known."""
     detail = str(error)[:200]
     number = error.errno if isinstance(error, OSError) else None
-    if number in _OWN_TROUBLE:
-        return Finding(errno.errorcode[number], "agent/socket", detail)
+    if own := own_trouble(error):
+        return own
     match error:
         case aiohttp.ClientConnectorError():
             return _explain_connector(error, phase)
@@ -231,5 +196,5 @@ def _explain_connector(error: aiohttp.ClientConnectorError, phase: str) -> Findi
             return Finding("certificate", "net/tls", detail)
         case aiohttp.ClientConnectorSSLError():
             return Finding("handshake", "net/tls", detail)
-    code = "reset" if isinstance(cause, ConnectionResetError) else _CONNECT_CODES.get(cause.errno or 0, "failed")
+    code = "reset" if isinstance(cause, ConnectionResetError) else CONNECT_CODES.get(cause.errno or 0, "failed")
     return Finding(code, f"net/{phase}", detail)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from outrider.core.outcome import Finding
 from outrider.core.units import Duration
 from outrider.core.wire import Phases
-from outrider.transport import Exchange, HttpReply, HttpRequest
+from outrider.transport import Exchange, Reply, Request
 
-Answer = HttpReply | Finding
+Answer = Reply | Finding
 
 
 class FakeTransport:
@@ -18,12 +19,12 @@ class FakeTransport:
     Each exchange takes `latency` microseconds, which are only reported: no time passes.
     """
 
-    def __init__(self, respond: Callable[[HttpRequest], Answer], latency: Duration = 1000) -> None:
+    def __init__(self, respond: Callable[[Any], Answer], latency: Duration = 1000) -> None:
         self.respond = respond
         self.latency = latency
-        self.sent: list[HttpRequest] = []
+        self.sent: list[Any] = []
 
-    async def exchange(self, request: HttpRequest, timeout: Duration) -> Exchange:
+    async def exchange(self, request: Request, timeout: Duration) -> Exchange[Reply]:
         self.sent.append(request)
         answer = self.respond(request)
         phases = Phases(wait=self.latency)
