@@ -16,7 +16,8 @@ Rules
    first one (401, 403, 408, 409, 429).
 6. Cleanup is never measured. One that is not answered ok leaves the run's cleanup unconfirmed.
 7. What an answer names is captured as soon as the answer is ours and holds together, even where it is not the one
-   that was expected: it may say what has to be undone.
+   that was expected: it may say what has to be undone. An expected 4xx (a decline) need not name anything: `capture`
+   is there for when it is not refused.
 8. A generator that cannot draw (ValueError) is the agent's fault, and ends the run like any other failed step.
 9. Each request comes with its `plain` form, for rules about what a scenario may send: what the agent draws and what a
    secret holds is `OPAQUE` there. So is what was captured, in a path and in a cleanup: an id of the service's own must
@@ -327,7 +328,8 @@ class ScenarioRun:
         except ValueError as error:
             outcome = _undrawn(error)
         captured = _captured(call.step, observation) if outcome.is_ok or outcome.place.startswith("expect/") else {}
-        if missing := call.step.capture.keys() - captured.keys() if outcome.is_ok else ():
+        must_name = outcome.is_ok and not _was_refused(observation, _MAYBE_DONE)
+        if missing := call.step.capture.keys() - captured.keys() if must_name else ():
             fact = call.step.capture[min(missing)]
             outcome = Outcome(
                 OutcomeClass.MALFORMED, "missing", f"expect/{fact}", f"the answer has no {fact} to capture"
