@@ -10,8 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from outrider import redact
-from outrider.redact import MASK, RULES, Redactor, Span, card_numbers, card_spans, printable, secret_spans
+from outrider.redact import (
+    MASK,
+    RULES,
+    Redactor,
+    Span,
+    card_numbers,
+    card_spans,
+    cards,
+    fields,
+    persons,
+    printable,
+    secret_spans,
+)
 
 VISA, VISA_2, VISA_3 = "4111111111111111", "4242424242424242", "4000000000000002"
 MASTERCARD = "5555555555554444"
@@ -420,8 +431,9 @@ def _unbounded(pattern: str) -> list[str]:
 
 
 def test_patterns_repeat_within_bounds_or_give_nothing_back() -> None:
-    patterns = [value for value in vars(redact).values() if isinstance(value, re.Pattern)]
-    patterns += list(redact._IN_QUOTES.values())
+    found = [value for module in (cards, fields, persons) for value in vars(module).values()]
+    patterns = [value for value in found if isinstance(value, re.Pattern)]
+    patterns += list(fields._IN_QUOTES.values())
     assert len(patterns) > 12
     assert _unbounded("a*b[+]c+d{2,}e++f\\*(?:x)*+") == ["*", "+", "{2,}"]
     for pattern in patterns:

@@ -1,0 +1,84 @@
+"""Rule 5: the values of fields with telling names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from outrider.redact.spans import MASK, MASK_CHARACTER, Span, end_of_match
+
+_NAMES = (
+    r"(?:pass(?:word|wd|phrase|code)|pwd|cvv2?|cvc2?|cvn2?|csc|security[_-]?code|card[_-]?code"
+    rf"|(?<![A-Za-z{MASK_CHARACTER}])pin(?:[_-]?(?:block|code|number))?|(?-i:(?<=[a-z])P(?:in|IN))(?![a-z])"
+    r"|track[_-]?[123]?(?:[_-]?data)?|client[_-]?secret|api[_-]?key|(?:access|refresh|id)[_-]?token)"
+)
+_HEADERS = r"(?:(?:proxy-)?authorization|(?:set-)?cookie)"
+_NAMED = re.compile(
+    rf"(?i:(?P<header>{_HEADERS})|{_NAMES})(?P<quote>\\{{0,7}}[\"']|)\s{{0,32}}"
+    r"(?:[:=]|(?(header),(?=\s{0,32}b?\\{0,7}[\"'])|(?!)))"  # a comma: ('Authorization', 'Basic ...')
+    r"[ \t]{0,32}(?:\r?\n[ \t]{1,32})?(?:b(?=[\"']))?(?P<open>\\{0,7}[\"']|)"
+)
+_ELEMENT = re.compile(
+    rf"<(?:[A-Za-z0-9_]{{1,40}}:)?(?i:{_NAMES})(?:\s[^<>]{{0,1000}})?>\s{{0,32}}(?P<cdata><!\[CDATA\[|)"
+)
+_PART = re.compile(rf"(?i:form-data\s{{0,8}};[^\r\n]{{0,200}}?\bname=\\{{0,7}}[\"']?{_NAMES}(?![A-Za-z0-9_-]))")
+_NEWLINE = r"(?:\r?\n|\\r\\n|\\n)"
+_BLANK_LINE = re.compile(_NEWLINE * 2)
+_BOUNDARY = re.compile(rf"{_NEWLINE}--")
+_IN_QUOTES = {
+    "'": re.compile(r"[^'\\]*+(?:\\[\s\S][^'\\]*+)*+"),
+    '"': re.compile(r'[^"\\]*+(?:\\[\s\S][^"\\]*+)*+'),
+}
+_BARE_HEADER = re.compile(r"""(?![{\[])[^\r\n"'<>]*+(?:(?<==)"[^"\r\n]*+"[^\r\n"'<>]*+)*+""")
+_BARE = re.compile(r"\[[^\]]*+\]?|(?!\{)[^\s&,;<>\"}\])]*+")
+_NOT_MARKUP = re.compile(r"[^<]*+")
+
+
+def field_spans(text: str) -> Iterator[Span]:
+    """Rule 5: headers, JSON, forms, and whatever else writes a name, a colon or an equals sign, and a value."""
+    return _values(text, _NAMED, _end_of_field)
+
+
+def element_spans(text: str) -> Iterator[Span]:
+    """Rule 5 in XML: the text of the element, as CDATA or not."""
+    return _values(text, _ELEMENT, _end_of_element)
+
+
+def part_spans(text: str) -> Iterator[Span]:
+    """Rule 5 in MIME: the content of a part whose name tells, up to the next boundary."""
+    position = 0
+    while (name := _PART.search(text, position)) and (blank := _BLANK_LINE.search(text, name.end())):
+        position = end_of_match(_BOUNDARY.search(text, blank.end()), len(text))
+        if position > blank.end():
+            yield Span(blank.end(), position)
+
+
+def _values(text: str, names: re.Pattern[str], end_of: Callable[[str, re.Match[str]], int]) -> Iterator[Span]:
+    """The values after names. The search goes on where a value ends, so that nothing is read twice."""
+    position = 0
+    while found := names.search(text, position):
+        position = end_of(text, found)
+        if position > found.end():
+            bare_in_json = "quote" in names.groupindex and found["quote"] == '"' and not found["open"]
+            yield Span(found.end(), position, f'"{MASK}"' if bare_in_json else MASK)
+
+
+def _end_of_field(text: str, found: re.Match[str]) -> int:
+    opening = found["open"]
+    if len(opening) > 1:  # a text within a text: its quotes are escaped
+        closing = text.find(opening, found.end())
+        return closing if closing >= 0 else len(text)
+    pattern = _IN_QUOTES[opening] if opening else _BARE_HEADER if found["header"] else _BARE
+    return _read(pattern, text, found.end())
+
+
+def _end_of_element(text: str, found: re.Match[str]) -> int:
+    if found["cdata"]:
+        closing = text.find("]]>", found.end())
+        return closing if closing >= 0 else len(text)
+    return _read(_NOT_MARKUP, text, found.end())
+
+
+def _read(pattern: re.Pattern[str], text: str, position: int) -> int:
+    found = pattern.match(text, position)
+    return found.end() if found else position
