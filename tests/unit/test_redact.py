@@ -21,6 +21,7 @@ from outrider.redact import (
     fields,
     persons,
     printable,
+    readings,
     secret_spans,
 )
 
@@ -285,6 +286,53 @@ def test_names_that_only_resemble_are_left_alone(text: str) -> None:
     assert Redactor().text(text) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("card[number]=1&card[cvc]=123&x=1", "card[number]=1&card[cvc]=@&x=1"),
+        ("a[card][cvc]=123", "a[card][cvc]=@"),
+        ("POST['cvc'] = '123'", "POST['cvc'] = '@'"),
+        ("card%5Bcvc%5D=123&x=1", "card%5Bcvc%5D=@&x=1"),
+        ("card%5bcvc%5d=123&x=1", "card%5bcvc%5d=@&x=1"),
+        ("https://x.example/?then=%2Fpay%3Fcvc%3D123%26x%3D1", "https://x.example/?then=%2Fpay%3Fcvc%3D@%26x%3D1"),
+        ("%7B%22cvc%22%3A%22123%22%2C%22x%22%3A1%7D", "%7B%22cvc%22%3A%22@%22%2C%22x%22%3A1%7D"),
+        (
+            "<pre>{&quot;cvc&quot;:&quot;123&quot;,&quot;x&quot;:1}</pre>",
+            "<pre>{&quot;cvc&quot;:&quot;@&quot;,&quot;x&quot;:1}</pre>",
+        ),
+        ("{&#34;cvc&#x22;: &#034;123&#x0022;}", "{&#34;cvc&#x22;: &#034;@&#x0022;}"),
+        ("{\\u0022cvc\\u0022:\\u0022123\\u0022}", "{\\u0022cvc\\u0022:\\u0022@\\u0022}"),
+        ("{\\x22cvc\\x22:\\x22123\\x22}", "{\\x22cvc\\x22:\\x22@\\x22}"),
+        ("&lt;Password&gt;a b&lt;/Password&gt;", "&lt;Password&gt;@&lt;/Password&gt;"),
+        ("Authorization%3A%20Basic%20dTpw%0D%0AHost%3A%20x", "Authorization%3A%20@%0D%0AHost%3A%20x"),
+        ("ssn=123%2D45%2D6789", "ssn=@"),
+        ("body=NM1%2AIL%2A1%2ADOE%2AJANE~", "body=NM1%2AIL%2A1%2A@%2A@~"),
+    ],
+)
+def test_escaping_and_brackets_hide_no_field(text: str, masked: str) -> None:
+    assert Redactor().text(text) == masked.replace("@", MASK)
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("number=4111+1111+1111+1111&x=1", "number=4111+11**+****+1111&x=1"),
+        ("number=4111%201111%201111%201111", "number=4111%2011**%20****%201111"),
+        ("%34111111111111111", "%3411111******1111"),
+        ("&#52;111 1111 1111 1111", "&#52;111 11** **** 1111"),
+        ("\\u0034111111111111111", "\\u003411111******1111"),
+        ("4111\u00a01111\u00a01111\u00a01111", "4111\u00a011**\u00a0****\u00a01111"),
+        ("4111.1111.1111.1111", "4111.11**.****.1111"),
+        ("4111  1111  1111  1111", "4111  11**  ****  1111"),
+        ("4111\t1111\t1111\t1111", "4111\t11**\t****\t1111"),
+        ("4111\u20131111\u20131111\u20131111", "4111\u201311**\u2013****\u20131111"),
+        ("\uff14111111111111111", "\uff1411111******1111"),
+    ],
+)
+def test_escaping_and_separators_hide_no_card_number(text: str, masked: str) -> None:
+    assert Redactor().text(text) == masked
+
+
 @pytest.mark.parametrize("newline", ["\r\n", "\n", "\\r\\n"])
 def test_the_mime_part_named_password_is_masked_up_to_the_next_boundary(newline: str) -> None:
     def written(password: str) -> str:
@@ -323,6 +371,9 @@ _PIECES = st.one_of(
     ),
     st.sampled_from(
         ["<Password>", "</", "<![CDATA[", "]]>", 'form-data; name="pin"', "\r\n\r\n", "\n--", ";", "D", "^", MASK]
+    ),
+    st.sampled_from(
+        ["%5D=", "%22", "%31", "+", "&quot;", "&#49;", "\\u0022", ".", "_", "\u200b", "\u00a0", "card%5Bcvc%5D"]
     ),
     st.text("0123456789", max_size=25),
     st.text("ab01 -*", max_size=6),
@@ -388,6 +439,11 @@ ADVERSARIAL = {
     "segments": "N3*~",
     "blanks after a name": "pin" + " " * 40,
     "secret": "aaaa",
+    "escaped digits": "%31",
+    "digits as entities": "&#49;",
+    "escapes that are none": "%&#\\u00",
+    "nothing to see": "1\u200b",
+    "forms": "pin%5D=1+",
 }
 
 
@@ -431,7 +487,7 @@ def _unbounded(pattern: str) -> list[str]:
 
 
 def test_patterns_repeat_within_bounds_or_give_nothing_back() -> None:
-    found = [value for module in (cards, fields, persons) for value in vars(module).values()]
+    found = [value for module in (cards, fields, persons, readings) for value in vars(module).values()]
     patterns = [value for value in found if isinstance(value, re.Pattern)]
     patterns += list(fields._IN_QUOTES.values())
     assert len(patterns) > 12

@@ -6,7 +6,8 @@ different rules overlap, all of it is masked.
 1. A known secret, as it is, and as it looks in a URL, in JSON, in XML and in base64, also where its UTF-8 was read as
    Latin-1 or the other way round. Secrets of fewer than four
    characters (a CVV, a PIN) only as whole tokens.
-2. A card number: 13 to 19 digits that pass the Luhn check, in one run or in groups with a blank or a dash between.
+2. A card number: 13 to 19 digits that pass the Luhn check, in one run or in groups with up to four blanks
+   or dashes between.
    First six and last four stay (PCI DSS 4.0.1, 3.4.1). Numbers that start with 0, or with 1 and are not 15
    digits long, are nobody's card (ISO/IEC 7812; times in microseconds look like that). In runs past 19 digits,
    a number after its own length (ISO 8583, field 2) counts. After a number, track data goes with it.
@@ -17,6 +18,9 @@ different rules overlap, all of it is masked.
    of the line after them.
 5. The value of a field with a telling name (password, cvv, pin, track, authorization, ...) as a header, in JSON,
    in a form, in XML and in MIME parts.
+
+Each rule reads the text as it stands, and once more unpacked (`readings`): escapes as in URLs, forms, JSON and XML
+taken back, with the digits, blanks and dashes of every script as plain ones.
 
 The work is linear in the text: patterns that search have bounded repeats only, what follows a name is read once,
 and no place is read again after it has been masked. A mask can give what stands next to it a new meaning, so that
@@ -32,6 +36,7 @@ from outrider.redact.display import printable
 from outrider.redact.fields import element_spans, field_spans, part_spans
 from outrider.redact.known_secrets import ANYWHERE_FROM, all_shapes, secret_patterns, secret_spans
 from outrider.redact.persons import ssn_spans, x12_spans
+from outrider.redact.readings import readings
 from outrider.redact.spans import MASK, Rule, Span, replaced
 
 __all__ = ["MASK", "RULES", "Redactor", "Rule", "Span", "card_numbers", "card_spans", "printable", "secret_spans"]
@@ -66,7 +71,7 @@ class Redactor:
 
     def _end_of_whole(self, text: str) -> int:
         """Where the text ends without a last part that is the beginning of a secret, or digits."""
-        end = len(text.rstrip("0123456789- "))
+        end = min(reading.places[len(reading.text.rstrip("0123456789- "))] for reading in readings(text))
         for shape in self._shapes:
             start = max(len(text) - len(shape) + 1, 0)
             while (start := text.find(shape[:ANYWHERE_FROM], start)) >= 0:
@@ -81,7 +86,10 @@ class Redactor:
         return self.text(content.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
     def _once(self, text: str, *, with_digits: bool) -> str:
-        spans = [*secret_spans(text, self._secrets), *card_spans(text, with_digits=with_digits)]
-        for rule in RULES:
-            spans.extend(rule(text))
+        spans: list[Span] = []
+        for reading in readings(text):
+            found = [*secret_spans(reading.text, self._secrets), *card_spans(reading.text, with_digits=with_digits)]
+            for rule in RULES:
+                found.extend(rule(reading.text))
+            spans.extend(reading.taken_back(found, text))
         return replaced(text, spans)

@@ -11,7 +11,7 @@ from outrider.redact.spans import Span
 
 _Sums: TypeAlias = tuple[bytearray, bytearray]
 
-_DIGIT_GROUPS = re.compile(r"[0-9]++(?:[ -][0-9]++)*+")
+_DIGIT_GROUPS = re.compile(r"[0-9]++(?:[ -]{1,4}[0-9]++)*+")
 _OWN_LENGTH = re.compile(r"(?=(1[3-9])[2-6])")
 _TRACK_REST = re.compile(r"(?:[=D][0-9]{4}|\^[^^\r\n]{2,26}\^[0-9]{4})[0-9A-Za-z=]{0,60}+")
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)

@@ -14,7 +14,7 @@ _NAMES = (
 )
 _HEADERS = r"(?:(?:proxy-)?authorization|(?:set-)?cookie)"
 _NAMED = re.compile(
-    rf"(?i:(?P<header>{_HEADERS})|{_NAMES})(?P<quote>\\{{0,7}}[\"']|)\s{{0,32}}"
+    rf"(?i:(?P<header>{_HEADERS})|{_NAMES})(?P<quote>\\{{0,7}}[\"']|)\]{{0,4}}\s{{0,32}}"
     r"(?:[:=]|(?(header),(?=\s{0,32}b?\\{0,7}[\"'])|(?!)))"  # a comma: ('Authorization', 'Basic ...')
     r"[ \t]{0,32}(?:\r?\n[ \t]{1,32})?(?:b(?=[\"']))?(?P<open>\\{0,7}[\"']|)"
 )
