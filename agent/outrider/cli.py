@@ -19,6 +19,7 @@ COMMANDS = {
     "sandbox": "a test network to probe, with faults on demand",
     "once": "run each check once, now",
     "validate": "check configuration and scenarios, offline",
+    "outcomes": "which code at which place means what, and whose fault it is",
     "report": "the statement of a period, with a verdict for each guarantee",
     "window": "announce, complete, cancel and list maintenance windows",
 }

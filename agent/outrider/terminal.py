@@ -70,6 +70,21 @@ def show_records(records: Sequence[RunRecord]) -> None:
     console().print(table)
 
 
+def show_outcomes(rows: Iterable[Plain]) -> None:
+    """The table of `outrider outcomes`."""
+    table = Table("place", "code", "outcome", "whose", "network", "end to end", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(
+            escape(row["place"]),
+            escape(row["code"]),
+            outcome(row["outcome"]),
+            "" if row["fault"] == "none" else row["fault"],
+            row["network"],
+            row["end_to_end"],
+        )
+    console().print(table)
+
+
 def show_statement(statement: Plain) -> None:
     """The statement as people read it."""
     out = console()
@@ -93,6 +108,8 @@ def show_statement(statement: Plain) -> None:
             out.print(_checks(guarantee["checks"]))
             for line in _outage_lines(guarantee["checks"]):
                 out.print(f"  {line}")
+        for line in _view_lines(guarantee["views"]):
+            out.print(f"  {line}")
     if statement["windows"]:
         out.print("\n[bold]Maintenance[/]")
         out.print(windows_table(statement["windows"]))
@@ -200,6 +217,20 @@ def _response_lines(guarantee: Plain) -> Iterable[str]:
         yield f"95 % interval of the share: {percent(interval[0])} to {percent(interval[1])}"
     if guarantee["remark"]:
         yield f"[yellow]{escape(guarantee['remark'])}[/]"
+
+
+_VIEW_WORDS = {"network": "network view", "end_to_end": "end to end"}
+
+
+def _view_lines(views: Sequence[Plain]) -> Iterable[str]:
+    """Both views, where a partner's failures part them."""
+    if not any(view["partner_failed"] for view in views):
+        return
+    yield f"{views[0]['partner_failed']} runs failed at a partner:"
+    for view in views:
+        decides = ", which decides" if view["decides"] else ""
+        figures = f"adjusted {percent(view['adjusted'])}, raw {percent(view['raw'])}"
+        yield f"  {_VIEW_WORDS[view['view']]}{decides}: {verdict(view['verdict'])}; {figures}"
 
 
 def windows_table(windows: Iterable[Plain]) -> Table:

@@ -7,12 +7,12 @@ for it. What is younger than `settle` at the as-of instant is not judged yet, si
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 
-from outrider.core.guarantee import Agreement, Guarantee, KnownExpiry, Measure
+from outrider.core.guarantee import Agreement, Guarantee, KnownExpiry, Measure, View
 from outrider.core.intervals import NOTHING, Interval, Intervals
 from outrider.core.maintenance import Announcement, excused
 from outrider.core.measuring import Latencies, Rules, fastest, measure, measure_response
@@ -32,13 +32,15 @@ _VOID = OUTCOME_NUMBER[OutcomeClass.AGENT_FAULT]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One check under one guarantee: adjusted figures, raw ones, what was excused, and the judgement."""
+    """One check under one guarantee: adjusted figures, raw ones, what was excused, and the judgement; `partner_failed`
+    counts the runs, excused ones too, that a partner failed, whatever the view."""
 
     check: str
     adjusted: Availability
     raw: Availability
     excused: Intervals
     judgement: Judgement
+    partner_failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,16 @@ class Accountant:
         judgement = judge_response(pooled.adjusted, guarantee, known, all_excused=all_excused)
         return Account(guarantee, measured, parts, pooled, judgement)
 
+    def in_view(self, account: Account, view: View, basis: Basis) -> Account:
+        """The same account in another view. The figures are made again only where a partner failed a run: without one
+        the views are the same."""
+        if view is account.guarantee.view:
+            return account
+        guarantee = replace(account.guarantee, view=view)
+        if any(part.partner_failed for part in account.parts):
+            return self.account(guarantee, basis)
+        return replace(account, guarantee=guarantee)
+
     @staticmethod
     def excused(guarantee: Guarantee, basis: Basis, span: Interval, check: str) -> Intervals:
         """The time that is taken out for a check under a guarantee."""
@@ -139,6 +151,7 @@ class Accountant:
         rows = adjusted_rows = self._store.slice_counts(selection, guarantee.slice)
         if guarantee.void_inflight:
             adjusted_rows = _with_straddlers_void(rows, self._straddlers(selection, wider, guarantee), guarantee.slice)
+        partners = [OUTCOME_NUMBER[each] for each in guarantee.left_to_partners]
         parts = []
         for check, excluded in taken_out.items():
             regions = sorted({each.region for each in seen if each.check == check})
@@ -147,7 +160,9 @@ class Accountant:
             kept = (adjusted_rows["check"] == check) & (adjusted_rows["left_out"] == 0)
             adjusted = measure(_slice_counts(adjusted_rows, kept, regions), wider[check], measured, rules)
             raw = measure(_slice_counts(rows, rows["check"] == check, regions), NOTHING, measured, rules)
-            parts.append(Part(check, adjusted, raw, excluded, judge_availability(adjusted, guarantee)))
+            is_partners = (rows["check"] == check) & np.isin(rows["outcome"], partners)
+            partner_failed = int(rows["n"][is_partners].sum())
+            parts.append(Part(check, adjusted, raw, excluded, judge_availability(adjusted, guarantee), partner_failed))
         return parts
 
     def _straddlers(self, selection: Selection, taken_out: dict[str, Intervals], guarantee: Guarantee) -> Columns:

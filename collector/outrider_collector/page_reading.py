@@ -160,7 +160,20 @@ def _clause(plain: Plain) -> Clause:
         coverage=coverage,
         thinnest=thinnest,
         remark=plain.get("remark"),
+        other_view=_other_view(plain["views"]),
     )
+
+
+_VIEWS = {"network": "in the network view", "end_to_end": "end to end"}
+
+
+def _other_view(views: Sequence[Plain]) -> str | None:
+    """What the view that does not decide says, where a partner's failures part the two."""
+    (other,) = (view for view in views if not view["decides"])
+    if not other["partner_failed"]:
+        return None
+    figure = _percent(other["adjusted"]) or "no figure"
+    return f"{_VIEWS[other['view']]}: {other['verdict']}, {figure}; {other['partner_failed']} runs failed at a partner"
 
 
 def _lowest(parts: Sequence[Plain]) -> Plain | None:

@@ -64,6 +64,7 @@ class Clause:
     coverage: str | None
     thinnest: str | None
     remark: str | None
+    other_view: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from outrider.core.guarantee import Guarantee
+from outrider.core.guarantee import Guarantee, View
 from outrider.core.intervals import Interval, Intervals
 from outrider.core.maintenance import Act, Announcement, excused, excused_by, histories
 from outrider.core.outcome import OutcomeClass, Standing
@@ -49,7 +49,10 @@ def make_statement(accountant: Accountant, store: Store, basis: Basis, label: st
         "as_of": format_instant(basis.as_of),
         "ledger": basis.ledger,
         "verdict": overall.verdict.value,
-        "guarantees": [_guarantee(account, store, basis) for account in accounts],
+        "guarantees": [
+            _guarantee(account, [accountant.in_view(account, view, basis) for view in View], store, basis)
+            for account in accounts
+        ],
         "windows": [_window(history, accounts, within_caps, basis.period) for history in touching],
     }
 
@@ -69,7 +72,7 @@ def _span(span: Interval) -> Plain:
     return {"start": format_instant(span.start), "end": format_instant(span.end)}
 
 
-def _guarantee(account: Account, store: Store, basis: Basis) -> Plain:
+def _guarantee(account: Account, views: list[Account], store: Store, basis: Basis) -> Plain:
     guarantee = account.guarantee
     plain: Plain = {
         "id": guarantee.id,
@@ -93,6 +96,7 @@ def _guarantee(account: Account, store: Store, basis: Basis) -> Plain:
         "verdict": account.judgement.verdict.value,
         "reason": account.judgement.reason,
         "checks": [_part(part, account, store, basis) for part in account.parts],
+        "views": [{**_view(each), "decides": each.guarantee.view is guarantee.view} for each in views],
     }
     if account.pooled is not None and guarantee.limit is not None:
         pooled = account.pooled
@@ -104,6 +108,25 @@ def _guarantee(account: Account, store: Store, basis: Basis) -> Plain:
             plain["adjusted"]["p90_us_interval"] = [low, high]
         plain["remark"] = _too_small(pooled.adjusted, guarantee)
     return plain
+
+
+def _view(account: Account) -> Plain:
+    """The clause as one view has it. A guarantee over several checks shows the part with the lowest `low`."""
+    plain: Plain = {
+        "view": account.guarantee.view.value,
+        "verdict": account.judgement.verdict.value,
+        "reason": account.judgement.reason,
+        "partner_failed": sum(part.partner_failed for part in account.parts),
+    }
+    if account.pooled is not None:
+        return {**plain, "adjusted": share(account.pooled.adjusted.share), "raw": share(account.pooled.raw.share)}
+    judged = [part for part in account.parts if part.judgement.verdict is not Verdict.NO_DATA]
+    lowest = min(judged, key=lambda part: part.adjusted.low or Fraction(0), default=None)
+    return {
+        **plain,
+        "adjusted": None if lowest is None else share(lowest.adjusted.figure),
+        "raw": None if lowest is None else share(lowest.raw.figure),
+    }
 
 
 def _too_small(response: ResponseTime, guarantee: Guarantee) -> str | None:

@@ -6,8 +6,8 @@ leaves it. Faults are dialled in at run time, see `outrider_sandbox.faults`.
 
 from __future__ import annotations
 
-from outrider_sandbox.app import build_app, serve
+from outrider_sandbox.app import Addresses, build_app, serve
 from outrider_sandbox.faults import Fault, FaultError, parse_fault
 from outrider_sandbox.settings import Settings
 
-__all__ = ["Fault", "FaultError", "Settings", "build_app", "parse_fault", "serve"]
+__all__ = ["Addresses", "Fault", "FaultError", "Settings", "build_app", "parse_fault", "serve"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from aiohttp import web
@@ -20,6 +22,7 @@ from outrider_sandbox.gateway import Gateway
 from outrider_sandbox.latency import Latency
 from outrider_sandbox.line import Line
 from outrider_sandbox.portal import add_portal
+from outrider_sandbox.services import SERVICES, Site
 from outrider_sandbox.settings import Settings
 
 MOST_BYTES = 1 << 20
@@ -27,6 +30,14 @@ MOST_BYTES = 1 << 20
 
 _LAST_ANSWERS_S = 0.25
 """How long a stop waits for answers that are about to go out, before it cancels them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a sandbox is: the base URL of all that is HTTP, and each other service's URL by its name."""
+
+    http: str
+    services: Mapping[str, str]
 
 
 def build_app(
@@ -37,47 +48,66 @@ def build_app(
     nonce: bytes | None = None,
     faults: Iterable[Fault] = (),
 ) -> web.Application:
-    """The whole network. `now` gives aware times, `clock` monotonic seconds; `faults` are on from the start.
+    """All of the network that is HTTP. `now` gives aware times, `clock` monotonic seconds; `faults` are on from the
+    start. `nonce` (32 bytes, by default new ones) keeps identifiers and control numbers unlike those of any other
+    start."""
+    return _http(_site(settings, now, clock, nonce, faults), {})
 
-    `nonce` (32 bytes, by default new ones) keeps identifiers and control numbers unlike those of any other start.
-    """
-    nonce = edge.nonce() if nonce is None else nonce
+
+def _site(
+    settings: Settings,
+    now: Callable[[], datetime],
+    clock: Callable[[], float],
+    nonce: bytes | None,
+    faults: Iterable[Fault],
+) -> Site:
     board = Board(edge.generator(settings.seed, "faults"), clock)
-    counts = Counts()
-    source = edge.generator(settings.seed, "latency")
-    latency = Latency(source, median_ms=settings.latency_median_ms, sigma=settings.latency_sigma)
-    line = Line(board, counts, latency)
     for fault in faults:
         board.put(fault)
+    source = edge.generator(settings.seed, "latency")
+    latency = Latency(source, median_ms=settings.latency_median_ms, sigma=settings.latency_sigma)
+    return Site(settings, Line(board, Counts(), latency), now, edge.nonce() if nonce is None else nonce)
+
+
+def _http(site: Site, services: Mapping[str, str]) -> web.Application:
     app = web.Application(client_max_size=MOST_BYTES, middlewares=[_errors_as_json])
-    Control(board, counts, directory(settings)).add_to(app.router)
-    Gateway(settings, now, nonce).add_to(app.router, line)
-    Clearinghouse(settings, now, nonce).add_to(app.router, line)
+    line = site.line
+    Control(line.board, line.counts, directory(site.settings, services)).add_to(app.router)
+    Gateway(site.settings, site.now, site.nonce).add_to(app.router, line)
+    Clearinghouse(site.settings, site.now, site.nonce).add_to(app.router, line)
     add_portal(app.router, line)
     return app
 
 
 async def serve(
-    settings: Settings, *, stop: asyncio.Event, ready: Callable[[str], None], faults: Iterable[Fault] = ()
+    settings: Settings, *, stop: asyncio.Event, ready: Callable[[Addresses], None], faults: Iterable[Fault] = ()
 ) -> None:
-    """Bind, call `ready` with the base URL, serve until `stop` is set, then close within about a second.
+    """Bind, call `ready` with the addresses, serve until `stop` is set, then close within about a second.
 
-    Requests that hang are cut off. Raises OSError when the address cannot be bound.
+    Requests that hang are cut off. Raises OSError when an address cannot be bound, ValueError for a service that there
+    is not.
     """
+    if unknown := settings.services.keys() - SERVICES.keys():
+        raise ValueError(f"services: there is no {min(unknown)!r}; known: {', '.join(SERVICES)}")
+    site = _site(settings, edge.utc_now, edge.monotonic, None, faults)
+    services: dict[str, str] = {}
     runner = web.AppRunner(
-        build_app(settings, now=edge.utc_now, faults=faults),
+        _http(site, services),
         handler_cancellation=True,  # a client that goes away ends what it hung on
         shutdown_timeout=_LAST_ANSWERS_S,
         access_log=None,  # a path or a query of ours holds nothing secret, but a client's might
     )
     await runner.setup()
-    try:
-        site = web.TCPSite(runner, settings.host, settings.port)
-        await site.start()
-        ready(_base_url(settings.host, site.port))
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(runner.cleanup)
+        for name, port in settings.services.items():
+            service = SERVICES[name](site)
+            stack.push_async_callback(service.close)
+            services[name] = await service.start(settings.host, port)
+        listening = web.TCPSite(runner, settings.host, settings.port)
+        await listening.start()
+        ready(Addresses(_base_url(settings.host, listening.port), services))
         await stop.wait()
-    finally:
-        await runner.cleanup()
 
 
 def _base_url(host: str, port: int) -> str:

@@ -3,7 +3,7 @@
 Rules
 -----
 1. Each request is counted once as received, when its headers are in, and later once as answered (with the
-   HTTP status that was sent) or as unanswered (the client left, or a fault cut the connection).
+   HTTP status that was sent, where it was HTTP) or as unanswered (the client left, or a fault cut the connection).
 2. So received = answered + unanswered + what is being worked on at this moment.
 3. Requests to the control endpoints are not counted.
 """
@@ -21,11 +21,12 @@ class Tally:
     received: int = 0
     unanswered: int = 0
     http: Counter[int] = field(default_factory=Counter)
+    messages: int = 0
     faults: Counter[str] = field(default_factory=Counter)
 
     @property
     def answered(self) -> int:
-        return self.http.total()
+        return self.http.total() + self.messages
 
     def view(self) -> dict[str, object]:
         """As JSON: {"received", "answered", "unanswered", "http": {"201": n}, "faults": {"hang": n}}."""
@@ -56,5 +57,6 @@ class Counts:
             totals.received += tally.received
             totals.unanswered += tally.unanswered
             totals.http.update(tally.http)
+            totals.messages += tally.messages
             totals.faults.update(tally.faults)
         return {"totals": totals.view(), "components": components}

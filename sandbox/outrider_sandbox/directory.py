@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from outrider_sandbox.claims import MEANINGS as CLAIM_MEANINGS
 from outrider_sandbox.faults import KINDS
 from outrider_sandbox.members import MEANINGS, PAYERS, SYNTHETIC, UNKNOWN_NPI
@@ -9,8 +11,9 @@ from outrider_sandbox.reviews import MEANINGS as REVIEW_MEANINGS
 from outrider_sandbox.settings import Settings
 
 
-def directory(settings: Settings) -> dict[str, object]:
-    """As JSON. It holds no card number: those that are accepted stand in `outrider_sandbox.cards`."""
+def directory(settings: Settings, services: Mapping[str, str]) -> dict[str, object]:
+    """As JSON; `services` are the addresses of those that are not HTTP. It holds no card number: those that are
+    accepted stand in `outrider_sandbox.cards`."""
     return {
         "partner": settings.partner,
         "synthetic": SYNTHETIC,
@@ -36,6 +39,7 @@ def directory(settings: Settings) -> dict[str, object]:
             "declines_by_last_two_digits": dict(settings.decline_endings),
         },
         "portal": {"GET": ["/healthz"]},
+        "services": services,
         "control": {
             "GET": ["/", "/counts", "/faults"],
             "PUT": ["/faults/{name}"],

@@ -20,7 +20,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-COMPONENTS = ("clearinghouse", "gateway", "portal")
+HTTP_COMPONENTS = ("clearinghouse", "gateway", "portal")
+SERVICE_COMPONENTS = ("switch", "tls", "nameserver", "mail", "sip")
+"""Those that are not HTTP."""
+COMPONENTS = (*HTTP_COMPONENTS, *SERVICE_COMPONENTS)
 EVERYWHERE = "*"
 LONGEST_FOR_S = 7 * 86_400.0
 
@@ -102,9 +105,9 @@ HCR_CODES = ("A1", "A2", "A3", "A4", "A6", "CT", "NA")
 """HCR01, what a review decided (X12 005010X217)."""
 
 KINDS: Mapping[str, Kind] = {
-    "unauthorized": Kind(),
-    "throttle": Kind({"retry_after_s": Number(0, 86_400, default=1)}),
-    "maintenance": Kind({"retry_after_s": Number(0, 86_400, default=300)}),
+    "unauthorized": Kind(components=HTTP_COMPONENTS),
+    "throttle": Kind({"retry_after_s": Number(0, 86_400, default=1)}, HTTP_COMPONENTS),
+    "maintenance": Kind({"retry_after_s": Number(0, 86_400, default=300)}, HTTP_COMPONENTS),
     "aaa": Kind({"code": Choice(AAA_CODES), "loop": Choice(AAA_LOOPS)}, _CLEARINGHOUSE),
     "stc": Kind({"code": Choice(STC_CODES), "loop": Choice(STC_LOOPS)}, _CLEARINGHOUSE),
     "hcr": Kind({"code": Choice(HCR_CODES)}, _CLEARINGHOUSE),
@@ -115,7 +118,7 @@ KINDS: Mapping[str, Kind] = {
     "delay": Kind({"ms": Number(1, 600_000)}),
     "hang": Kind(),
     "reset": Kind(),
-    "error": Kind({"code": Number(500, 599, default=500), "committed": Flag(True)}),
+    "error": Kind({"code": Number(500, 599, default=500), "committed": Flag(True)}, HTTP_COMPONENTS),
     "html": Kind({"committed": Flag(True)}),
     "drip": Kind({"bytes_per_s": Number(1, 10_000_000)}),
 }

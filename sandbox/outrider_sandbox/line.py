@@ -47,18 +47,18 @@ class Line:
     """Leads requests to rooms. `attach` makes an aiohttp handler of a room."""
 
     def __init__(self, board: Board, counts: Counts, latency: Latency) -> None:
-        self._board = board
-        self._counts = counts
-        self._latency = latency
+        self.board = board
+        self.counts = counts
+        self.latency = latency
 
     def attach(self, component: str, kind: str, room: Room) -> Handler:
         """A handler that counts under `component` and `kind`, and lets the component's faults happen."""
-        tally = self._counts.tally(component, kind)
+        tally = self.counts.tally(component, kind)
 
         async def handle(request: web.Request) -> web.StreamResponse:
             tally.received += 1
             try:
-                response = await self._exchange(request, room, self._board.draw(component, tally.faults))
+                response = await self._exchange(request, room, self.board.draw(component, tally.faults))
             except web.HTTPException as error:
                 tally.http[error.status] += 1
                 raise
@@ -77,7 +77,7 @@ class Line:
         body = await read_body(request)
         answer = _at_the_door(drawn) or _ask(room, Call(request, body, drawn))
         delay = drawn.take("delay")
-        await asyncio.sleep(self._latency.draw() + (delay.fault.number("ms") / 1000 if delay else 0.0))
+        await asyncio.sleep(self.latency.draw() + (delay.fault.number("ms") / 1000 if delay else 0.0))
         answer = await _hit(request, answer, drawn)
         drip = drawn.take("drip")
         if drip is not None and request.method != "HEAD":
@@ -126,23 +126,21 @@ def _in_place(drawn: Drawn, *, committed: bool) -> Answer | None:
 async def _hit(request: web.Request, answer: Answer, drawn: Drawn) -> Answer:
     if hang := drawn.take("hang"):
         await hang.over()
-    if drawn.take("reset"):
-        _reset(request)
+    if drawn.take("reset") and request.transport is not None:
+        reset(request.transport)
+        # The answer goes on to a connection that is gone: aiohttp passes over that, a raised error it would log.
     answer = _in_place(drawn, committed=True) or answer
     if drawn.take("truncate"):
         answer = replace(answer, body=answer.body[: len(answer.body) // 2])
     return answer
 
 
-def _reset(request: web.Request) -> None:
+def reset(transport: asyncio.Transport | asyncio.WriteTransport) -> None:
     """Cut the connection with a TCP RST (RFC 9293): SO_LINGER with a time of 0, then close."""
-    transport = request.transport
-    if transport is not None:
-        # A duplicate of the descriptor, since uvloop's own socket object refuses to set options.
-        with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as duplicate:
-            duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
-    # The answer goes on to a connection that is gone: aiohttp passes over that quietly, a raised error it would log.
+    # A duplicate of the descriptor, since uvloop's own socket object refuses to set options.
+    with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as duplicate:
+        duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
 
 
 async def _trickle(request: web.Request, answer: Answer, bytes_per_s: int) -> web.StreamResponse:

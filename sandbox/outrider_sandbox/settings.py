@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -16,7 +17,8 @@ class Settings:
     switches that check off. `receiver_id` is the SenderID of the clearinghouse's own answers; it answers to any
     ReceiverID unless `strict_receiver`. `settlement_s` is how long after its capture a payment can still be
     voided. `decline_endings` maps the last two digits of an amount to a decline code. `keep` bounds the
-    payments and the idempotency keys that are remembered.
+    payments and the idempotency keys that are remembered. `services` are those that are not HTTP, each with its port
+    (0: a free one); one that is not named is not served.
     """
 
     host: str = "127.0.0.1"
@@ -33,6 +35,7 @@ class Settings:
     settlement_s: float = 86_400.0
     decline_endings: tuple[tuple[str, str], ...] = (("05", "do_not_honor"),)
     keep: int = 20_000
+    services: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _between("port", self.port, 0, 65_535)
@@ -40,6 +43,8 @@ class Settings:
         _between("latency_sigma", self.latency_sigma, 0, 3)
         _between("settlement_s", self.settlement_s, 0, 366 * 86_400)
         _between("keep", self.keep, 1, 10_000_000)
+        for name, port in self.services.items():
+            _between(f"services: {name}", port, 0, 65_535)
         if not self.host:
             raise ValueError("host: is empty; name an address to listen on, such as 127.0.0.1")
         if not re.fullmatch(r"[A-Z0-9]{2,15}", self.receiver_id):

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from processes_support import DEMO_CONFIG, Network, free_port, network, outrider, send
 
+from outrider.resources import shipped
+
 AGENT = str(DEMO_CONFIG / "agent.yaml")
 
 
@@ -179,3 +181,55 @@ def test_an_agent_loads_neither_numpy_nor_locust_nor_the_store() -> None:
     assert "aiohttp" in loaded
     assert "outrider" in loaded
     assert not loaded & {"numpy", "locust", "duckdb", "jinja2", "rich", "outrider_collector", "outrider_sandbox"}
+
+
+def test_once_all_runs_the_whole_library_against_a_sandbox_of_its_own() -> None:
+    done = outrider("once", "--all", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {record["scenario"] for record in records} == {path.stem for path in shipped("scenarios").glob("*.yaml")}
+    assert {(record["outcome"], record["purpose"]) for record in records} == {("ok", "once")}
+
+
+def test_once_all_at_a_sandbox_that_runs_meets_its_faults(net: Network) -> None:
+    send(f"{net.sandbox_url}/faults/it", "PUT", {"kind": "throttle", "component": "portal"})
+    done = outrider("once", "--all", "--sandbox", net.sandbox_url, "--json", "portal", "eligibility")
+    send(f"{net.sandbox_url}/faults", "DELETE")
+    outcomes = {record["check"]: record["outcome"] for record in map(json.loads, done.stdout.splitlines())}
+    assert (done.returncode, outcomes) == (1, {"portal": "throttled", "eligibility": "ok"})
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "told"),
+    [
+        (["--all", "--sandbox", "http://127.0.0.1:1"], 1, "there is no sandbox at http://127.0.0.1:1"),
+        (["--all", "nobody"], 104, "there is no check 'nobody'; known: "),
+        (["--all", "--config", AGENT], 104, "not allowed with argument"),
+        (["--sandbox", "http://127.0.0.1:1", "--config", AGENT], 104, "--sandbox goes with --all"),
+        ([], 104, "one of the arguments --config --all is required"),
+    ],
+)
+def test_once_without_a_file_to_go_by_says_what_is_wrong(argv: list[str], code: int, told: str) -> None:
+    done = outrider("once", *argv)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert told in done.stderr
+
+
+def test_the_outcome_table_is_shown_with_an_agents_own_rows_first(tmp_path: Path, net: Network) -> None:
+    def rows(*argv: str) -> list[dict[str, str]]:
+        done = outrider("outcomes", "--json", *argv, environment=net.environment())
+        assert (done.returncode, done.stderr) == (0, "")
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    shipped_rows = rows()
+    assert {
+        "place": "aaa/*", "code": "80", "outcome": "partner_down", "fault": "partner", "network": "good",
+        "end_to_end": "bad",
+    } in shipped_rows  # fmt: skip
+    own = tmp_path / "agent.yaml"
+    row = "outcomes:\n  - { place: status, code: '418', outcome: throttled }\n"
+    own.write_text((DEMO_CONFIG / "agent.yaml").read_text(encoding="utf-8") + row, encoding="utf-8")
+    first, *others = rows("--config", str(own))
+    assert (first["place"], first["code"], first["outcome"]) == ("status", "418", "throttled")
+    assert others == shipped_rows
+    assert outrider("outcomes", "--config", str(tmp_path / "none.yaml")).returncode == 104

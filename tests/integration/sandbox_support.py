@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
@@ -35,6 +35,7 @@ class Sandbox:
     session: aiohttp.ClientSession
     serving: asyncio.Task[None]
     stop: asyncio.Event
+    services: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def port(self) -> int:
@@ -94,7 +95,8 @@ async def running(**settings: Any) -> AsyncIterator[Sandbox]:
     timeout = aiohttp.ClientTimeout(total=20)
     try:
         async with aiohttp.ClientSession(timeout=timeout) as session:
-            yield Sandbox(address.result(), session, serving, stop)
+            addresses = address.result()
+            yield Sandbox(addresses.http, session, serving, stop, addresses.services)
     finally:
         stop.set()
         await asyncio.wait_for(serving, 5)

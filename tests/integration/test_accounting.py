@@ -293,6 +293,38 @@ def test_a_partners_failure_is_held_against_the_network_only_end_to_end(store: D
     assert (slow.adjusted.within, slow.adjusted.samples, slow.adjusted.partner) == (56, 60, 0)
 
 
+def test_the_statement_publishes_both_views_and_the_agreed_one_decides(store: DuckdbStore) -> None:
+    at = {minute // MINUTE for minute in (NOON, NOON + MINUTE)}
+    keep(
+        store,
+        [replace(each, outcome="partner_down") if each.started_at // MINUTE in at else each for each in every_minute()],
+        NOON,
+    )
+    views = {made["id"]: made["views"] for made in statement(store)["guarantees"]}
+    assert [(view["view"], view["decides"], view["verdict"], view["partner_failed"]) for view in views["G1"]] == [
+        ("network", True, "met", 4),
+        ("end_to_end", False, "missed", 4),
+    ]
+    assert [view["adjusted"]["percent"] for view in views["G1"]] == ["100%", "93.33333%"]
+    assert [view["adjusted"] for view in views["G3"]] == [
+        {"numerator": 1, "denominator": 1, "percent": "100%"},
+        {"numerator": 14, "denominator": 15, "percent": "93.33333%"},
+    ]
+
+
+def test_without_a_partners_failure_both_views_are_the_same_and_are_made_once(store: DuckdbStore) -> None:
+    keep(store, every_minute(bad=[NOON]), NOON)
+    for guarantee in statement(store, guarantees=(replace(G1, view=View.END_TO_END), G3))["guarantees"]:
+        network, end_to_end = guarantee["views"]
+        assert network["decides"] is (guarantee["id"] == "G3")
+        same = ("verdict", "reason", "adjusted", "raw", "partner_failed")
+        assert [network[key] for key in same] == [end_to_end[key] for key in same]
+    accountant = Accountant(store, Agreement("A", (G1,), UTC), SETTLE)
+    basis = accountant.basis(HALF_HOUR, LATE, ())
+    made = accountant.account(G1, basis)
+    assert accountant.in_view(made, View.END_TO_END, basis).parts is made.parts
+
+
 def test_a_refusal_of_everyones_credential_is_down_and_of_one_region_is_void(store: DuckdbStore) -> None:
     runs = every_minute()
     at = NOON // MINUTE

@@ -313,6 +313,17 @@ async def test_end_to_end_a_partners_failure_is_bad(tmp_path: Path) -> None:
         assert (await collector.page()).rows(MATRIX)["eligibility"][1].startswith("▲ bad partner_down 42 p90 ∞")
 
 
+async def test_the_view_that_does_not_decide_is_told_where_a_partner_failed(collector: Collector) -> None:
+    for region in ("east", "west"):
+        await collector.take(
+            *(run(region=region, at=NOW - k * MINUTE, outcome="partner_down" if k == 5 else "ok", interval=MINUTE)
+              for k in range(2, 12))
+        )  # fmt: skip
+    rows = (await collector.page()).rows(ACCOUNT)
+    assert rows["G3 Fast"][2].startswith("100% ")
+    assert rows["G3 Fast"][2].endswith(" end to end: met, 90%; 2 runs failed at a partner")
+
+
 @pytest.mark.parametrize(("late", "word"), [(0, "● good"), (1, "– no data")])
 async def test_a_last_run_older_than_three_intervals_and_its_way_here_is_no_data(
     collector: Collector, late: Duration, word: str

@@ -85,7 +85,7 @@ async def test_faults_can_be_on_from_the_start() -> None:
     stop, address = asyncio.Event(), asyncio.get_running_loop().create_future()
     fault = parse_fault("early", {"kind": "throttle", "component": "portal"})
     serving = asyncio.create_task(serve(Settings(port=0), stop=stop, ready=address.set_result, faults=(fault,)))
-    reader, writer = await asyncio.open_connection("127.0.0.1", int((await address).rpartition(":")[2]))
+    reader, writer = await asyncio.open_connection("127.0.0.1", int((await address).http.rpartition(":")[2]))
     writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
     assert await reader.readline() == b"HTTP/1.1 429 Too Many Requests\r\n"
     writer.close()

@@ -12,6 +12,7 @@ from sandbox_support import Sandbox, running
 
 from outrider.clock import SystemClock
 from outrider.codecs.outcome_table import OUTCOME_TABLE
+from outrider.commands.library import load_library
 from outrider.config import load_scenario
 from outrider.core.outcome import Outcome, OutcomeClass
 from outrider.core.timetable import Timetable
@@ -21,11 +22,9 @@ from outrider.probes import Target
 from outrider.resources import shipped
 from outrider.scenario import CleanupState, Scenario
 from outrider.transport.wires import Wires
+from outrider_sandbox.services import SERVICES
 
 SHIPPED = {path.stem: path for path in sorted(shipped("scenarios").glob("*.yaml"))}
-
-PATH_OF_TARGET: dict[str, str] = {}
-"""Scenario -> where its target is in the sandbox, for those whose target is not the sandbox's own base address."""
 
 
 class CountedNumbers:
@@ -38,8 +37,14 @@ class CountedNumbers:
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    async with running() as sandbox:
+    async with running(services=dict.fromkeys(SERVICES, 0)) as sandbox:
         yield sandbox
+
+
+def targets(sandbox: Sandbox) -> dict[str, Target]:
+    """Scenario -> where `config/library.yaml` sends it."""
+    checks = load_library(sandbox.url, sandbox.services).checks
+    return {check.name: check.target for check in checks}
 
 
 async def run(sandbox: Sandbox, name: str, path: Path | None = None, scenario: Scenario | None = None) -> Execution:
@@ -53,7 +58,7 @@ async def run(sandbox: Sandbox, name: str, path: Path | None = None, scenario: S
     check = Check(
         name=name,
         scenario=scenario or load_scenario(path or SHIPPED[name]),
-        target=Target("sandbox", sandbox.url + PATH_OF_TARGET.get(name, "")),
+        target=targets(sandbox).get(name, Target("sandbox", sandbox.url)),
         timetable=Timetable("test", name, 60 * SECOND),
         timeout=10 * SECOND,
     )
@@ -65,6 +70,12 @@ async def run(sandbox: Sandbox, name: str, path: Path | None = None, scenario: S
     finally:
         await transport.close()
     return execution
+
+
+async def test_the_library_file_names_every_scenario_in_the_box_once(sandbox: Sandbox) -> None:
+    checks = load_library(sandbox.url, sandbox.services).checks
+    assert sorted(check.scenario.name for check in checks) == sorted(SHIPPED)
+    assert all(check.name == check.scenario.name for check in checks)
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -551,3 +551,22 @@ def test_a_scenarios_dollars_are_not_looked_up_in_the_environment(folder: Path) 
     # ${...} of a scenario belongs to its runs, and ${env:...} is none of its names.
     (folder / "scenarios" / "ask.yaml").write_text(changed("path: /ask", "path: /${env:HOME}", SCENARIO))
     assert "'${env:HOME}' is not a name" in complaint(folder, AGENT, HOME="/root")
+
+
+def test_a_target_that_the_scenarios_probe_cannot_go_to_is_told(folder: Path) -> None:
+    text = changed("https://gateway.test", "udp://gateway.test:53")
+    told = complaint(folder, text)
+    assert told.startswith(
+        "agent.yaml:14:13: step 'ask' of scenario 'ask' speaks http, which goes to a target of http://"
+    )
+    assert told.endswith("https://; target 'gateway' is udp://")
+
+
+def test_a_target_without_a_port_is_told_where_its_scheme_has_none(folder: Path) -> None:
+    (folder / "scenarios" / "ask.yaml").write_text(
+        "name: ask\ntitle: T\nsynthetic: true\nprobe: tcp\nsteps:\n  - name: ask\n    request: {}\n"
+    )
+    told = complaint(folder, changed("https://gateway.test", "tcp://gateway.test"))
+    assert told == "agent.yaml:10:10: target gateway: its address needs a host and a port, like tcp://host:1234"
+    (check,) = load(folder, changed("https://gateway.test", "tcp://gateway.test:25")).checks
+    assert check.target.url == "tcp://gateway.test:25"

@@ -1,4 +1,7 @@
-"""`outrider once`: each check once, now. Exit 0: all ok; 1: one is not; 2: all that is wrong is the agent's."""
+"""`outrider once`: each check once, now. Exit 0: all ok; 1: one is not; 2: all that is wrong is the agent's.
+
+With `--all` it is each scenario in the box, against a sandbox (`outrider.commands.library`).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import asyncio
 import json
 import random  # noqa: TID251 - where a fresh sequence of control numbers begins
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -14,6 +19,7 @@ import msgspec
 from outrider.clock import SystemClock
 from outrider.commands import BAD_CONFIG, FAILED, INCONCLUSIVE, PASS
 from outrider.commands.dry_run import show
+from outrider.commands.library import SandboxError, own_sandbox, running_sandbox
 from outrider.commands.processes import run_on_loop
 from outrider.config import AgentConfig, load_agent
 from outrider.core.outcome import Fault, OutcomeClass
@@ -35,25 +41,53 @@ ONCE_NUMBERS = range(999_000_000, 1_000_000_000)
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checks", nargs="*", metavar="CHECK", help="names of checks; all of them without")
-    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the agent's YAML file")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--config", type=Path, metavar="FILE", help="the agent's YAML file")
+    which.add_argument("--all", action="store_true", help="every scenario in the box, against a sandbox of its own")
+    parser.add_argument("--sandbox", metavar="URL", help="with --all: a sandbox that runs already")
     parser.add_argument("--json", action="store_true", help="records as JSON, one a line")
     parser.add_argument("--dry-run", action="store_true", help="show the redacted bytes of each request; send nothing")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.sandbox and not arguments.all:
+        print("outrider once: --sandbox goes with --all; in a file, the targets say where to go", file=sys.stderr)
+        return BAD_CONFIG
     try:
-        config = load_agent(arguments.config)
-        checks = _chosen(config, arguments.checks)
-    except (ConfigError, ValueError) as error:
+        return run_on_loop(_run(arguments))
+    except (ConfigError, _NoSuchCheckError) as error:
         print(error, file=sys.stderr)
         return BAD_CONFIG
+    except SandboxError as error:
+        print(f"outrider once: {error}", file=sys.stderr)
+        return FAILED
+
+
+@asynccontextmanager
+async def _configuration(arguments: argparse.Namespace) -> AsyncIterator[AgentConfig]:
+    if arguments.config:
+        yield load_agent(arguments.config)
+    elif arguments.sandbox:
+        yield await running_sandbox(arguments.sandbox)
+    else:
+        async with own_sandbox() as config:
+            yield config
+
+
+async def _run(arguments: argparse.Namespace) -> int:
+    async with _configuration(arguments) as config:
+        return await _run_with(config, arguments)
+
+
+async def _run_with(config: AgentConfig, arguments: argparse.Namespace) -> int:
+    checks = _chosen(config, arguments.checks)
     if arguments.dry_run:
         generate = Generators(SystemClock(), _FreshNumbers(), config.secrets.__getitem__)
         show(checks, generate, config.secret_values, as_json=arguments.json)
         return PASS
     purse = config.purse(SystemClock())
     allowed = [check for check in checks if _may_run(purse, check)]
-    records = run_on_loop(_run_all(config, allowed))
+    records = await _run_all(config, allowed)
     if arguments.json:
         for record in records:
             print(json.dumps(msgspec.to_builtins(record), sort_keys=True))
@@ -71,13 +105,17 @@ def _may_run(purse: Purse, check: Check) -> bool:
     return withheld is None
 
 
+class _NoSuchCheckError(Exception):
+    """A check was named that there is not."""
+
+
 def _chosen(config: AgentConfig, names: list[str]) -> list[Check]:
     known = {check.name: check for check in config.checks}
     if not known:
-        raise ValueError(f"no check is configured for region {config.region}")
+        raise _NoSuchCheckError(f"no check is configured for region {config.region}")
     for name in names:
         if name not in known:
-            raise ValueError(f"there is no check {name!r}; known: {', '.join(known)}")
+            raise _NoSuchCheckError(f"there is no check {name!r}; known: {', '.join(known)}")
     return [known[name] for name in dict.fromkeys(names)] if names else list(known.values())
 
 

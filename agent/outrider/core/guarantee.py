@@ -92,6 +92,12 @@ class Guarantee:
         return standing
 
     @property
+    def left_to_partners(self) -> frozenset[OutcomeClass]:
+        """The classes that the two views count differently."""
+        standings = {**STANDINGS, **self.standings}
+        return frozenset(each for each, standing in standings.items() if standing is Standing.PARTNER)
+
+    @property
     def named_checks(self) -> frozenset[str]:
         """Checks that the clause names outright, without a pattern: they belong to it, heard of or not."""
         return frozenset(each for each in self.checks if not set(each) & set("*?["))

@@ -12,11 +12,10 @@ from typing import Any
 
 import msgspec
 
+from outrider.codecs import framing
 from outrider.core.outcome import Finding, Observation
 from outrider.probes import Generate, Prepared, Target, endpoint
-from outrider.transport import FramingError, StreamReply, StreamRequest, Turn
-
-_LONGEST_LINE = 4096
+from outrider.transport import StreamReply, StreamRequest, Turn
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,7 +40,7 @@ class TcpProbe:
     def prepare(self, request: Mapping[str, Any], target: Target, generate: Generate) -> Prepared[StreamRequest]:
         wanted = msgspec.convert(request, Request)
         where = endpoint(target, self.schemes)
-        ends = None if wanted.contains is None else first_line
+        ends = None if wanted.contains is None else framing.line
         turns = (Turn(wanted.send.encode(), ends),) if wanted.send or ends else ()
         stream = StreamRequest(
             where.host,
@@ -61,11 +60,3 @@ class TcpProbe:
         if (wanted := prepared.sent["contains"]) in line:
             return Observation((), facts)
         return Observation((Finding("missing", "body/contains", f"the first line does not contain {wanted!r}"),), facts)
-
-
-def first_line(came: bytearray) -> int | None:
-    """The answer ends with its first line."""
-    end = came.find(b"\n", 0, _LONGEST_LINE)
-    if end < 0 and len(came) >= _LONGEST_LINE:
-        raise FramingError("too-long", f"the first line is longer than {_LONGEST_LINE} bytes")
-    return end + 1 if end >= 0 else None

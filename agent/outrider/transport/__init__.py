@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias
 
+from outrider.codecs.framing import Ends
 from outrider.core.outcome import Finding
 from outrider.core.units import Duration
 from outrider.core.wire import Phases
@@ -59,18 +60,6 @@ class HttpReply:
         """The first header of that name, in any case; "" if there is none."""
         wanted = name.lower()
         return next((value for key, value in self.headers if key.lower() == wanted), "")
-
-
-class FramingError(ValueError):
-    """What came can never become an answer, however much more comes; `code` is the finding's."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-Ends: TypeAlias = Callable[[bytearray], int | None]
-"""Where an answer ends: how many of the bytes that came it has, None while it is not complete. Raises FramingError."""
 
 
 def _always(answer: bytes) -> bool:  # noqa: ARG001

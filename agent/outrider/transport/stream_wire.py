@@ -10,18 +10,11 @@ import contextlib
 from dataclasses import dataclass, field
 
 from outrider.clock import Clock
+from outrider.codecs.framing import Ends, FramingError
 from outrider.core.outcome import Finding
 from outrider.core.units import SECOND, Duration
 from outrider.core.wire import Phases
-from outrider.transport import (
-    RESPONSE_CAP,
-    Ends,
-    Exchange,
-    FramingError,
-    StreamReply,
-    StreamRequest,
-    TlsPeer,
-)
+from outrider.transport import RESPONSE_CAP, Exchange, StreamReply, StreamRequest, TlsPeer
 from outrider.transport.failures import explain, own_trouble
 from outrider.transport.sockets import connect
 from outrider.transport.timing import Stopwatch
