@@ -158,7 +158,7 @@ class AgentConfig:
 
 def load_agent(path: Path, environ: Mapping[str, str] = os.environ) -> AgentConfig:
     """Read an agent's file and the scenarios it names. Raises ConfigError."""
-    loaded = load_file(path, AgentFile, names=ProcessNames(environ, path.parent))
+    loaded = load_file(path, AgentFile, names=ProcessNames(environ, path.parent), inspect=refuse_cards)
     file = loaded.value
     if not 0 <= file.number <= 999:
         raise loaded.located.error(("number",), f"number: {file.number} is not between 0 and 999")

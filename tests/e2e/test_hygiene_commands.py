@@ -248,6 +248,11 @@ HEAD = "name: x\ntitle: X\nsynthetic: true\nprobe: http\n"
 PAY = HEAD + "steps:\n  - name: pay\n    request: { path: /p, method: POST, json: { amount: 100 } }\n"
 BAD = {
     "card": (HEAD + "steps:\n  - { name: a, request: { path: '/4916123456789010' } }\n", 6, "is a card number"),
+    "card-in-a-comment": (
+        HEAD + "# 4916 1234 5678 9010\nsteps:\n  - { name: a, request: { path: / } }\n", 5, "is a card number",
+    ),
+    "card-as-key": (HEAD + "4916123456789010: x\n", 5, "a key is text"),
+    "card-twice": (HEAD + "'4916123456789010': 1\n'4916123456789010': 2\n", 6, "is written twice"),
     "unknown": (HEAD + "steps:\n  - name: a\n    reqest: {}\n    request: { path: / }\n", 7, "unknown key 'reqest'"),
     "no-limit": (PAY, 7, "the scenario sets no limit"),
     "too-much": (PAY + "money: { max_amount: 99, currency: USD }\n", 7, "100 is more than the 99"),

@@ -98,6 +98,8 @@ def test_a_published_test_number_loads(tmp_path: Path, number: str) -> None:
         (HEAD + f"names: {{ number: '{PAN}' }}\n" + STEP, 5),
         (HEAD + f"names: {{ number: {PAN} }}\n" + STEP, 5),
         (HEAD + f"description: pays with {PAN}\n" + STEP, 5),
+        (HEAD + f"# once it was {PAN}\n" + STEP, 5),
+        (HEAD + STEP + f"      json: {{ a: 1 }} # or {' '.join(GROUPS)}\n", 10),
         (HEAD.replace("title: X", f"title: {PAN}") + STEP, 2),
         (HEAD + f"unknown: {PAN}\n" + STEP, 5),
         (HEAD + STEP + f"  - name: '{PAN}'\n    request: {{ path: /y }}\n", 10),
@@ -119,7 +121,9 @@ def test_an_unlisted_card_number_does_not_load_wherever_it_stands(tmp_path: Path
         FULLWIDTH, ARABIC, "".join(f"\\x{ord(digit):02x}" for digit in PAN),
         "".join(f"%{ord(digit):02X}" for digit in PAN), "%20".join(GROUPS), "+".join(GROUPS) + "%41",
         "".join(f"&#{ord(digit)};" for digit in PAN), "".join(f"\\\\u{ord(digit):04x}" for digit in PAN),
-        f"x{PAN}x", f"{PAN}=3412", f"16{PAN}00000000",
+        f"x{PAN}x", f"{PAN}=3412", f"16{PAN}00000000", "/".join(GROUPS), "$$".join(GROUPS), ", ".join(GROUPS),
+        "'+'".join(GROUPS), f"%3{PAN[0]}&#{ord(PAN[1])};{PAN[2:]}", f"%253{PAN[0]}{PAN[1:]}",
+        f"\\\\u{{3{PAN[0]}}}{PAN[1:]}",
     ],
 )  # fmt: skip
 def test_a_card_number_does_not_load_however_it_is_written(tmp_path: Path, written: str) -> None:

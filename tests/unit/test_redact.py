@@ -263,6 +263,27 @@ def test_words_that_look_like_segments_are_left_alone() -> None:
         ('<wsse:Password Type="t">a&amp;b</wsse:Password>', '<wsse:Password Type="t">#</wsse:Password>'),
         ("<Password><![CDATA[a<b]]></Password><x>1</x>", "<Password><![CDATA[#]]></Password><x>1</x>"),
         ('<card cvv="123" brand="visa"/>', '<card cvv="#" brand="visa"/>'),
+        (
+            '{"verification_value": "1", "cardVerificationCode": "2"}',
+            '{"verification_value": "#", "cardVerificationCode": "#"}',
+        ),
+        (
+            '{"cvd":"1","cv2":"2","cvNumber":"3","cvv2Val":"4","cvc_code":"5"}',
+            '{"cvd":"#","cv2":"#","cvNumber":"#","cvv2Val":"#","cvc_code":"#"}',
+        ),
+        ("<CardSecurityVal>123</CardSecurityVal>", "<CardSecurityVal>#</CardSecurityVal>"),
+        ("<x:user.Password>p</x:user.Password>", "<x:user.Password>#</x:user.Password>"),
+        (
+            '{"secret":"a","secret_key":"b","privateKey":"c","app_secret":"d"}',
+            '{"secret":"#","secret_key":"#","privateKey":"#","app_secret":"#"}',
+        ),
+        ("x-auth-token: a\nsession_token=b", "x-auth-token: #\nsession_token=#"),
+        ("'cvc' => '123', 'n' => 1", "'cvc' => '#', 'n' => 1"),
+        ('{"name":"cvc","value":"123"}', '{"name":"cvc","value":"#"}'),
+        ('[{"value":"4","key" : "cvv", "value" : 12}]', '[{"value":"4","key" : "cvv", "value" : #}]'),
+        ('<input name="cvc" value="123"/>', '<input name="cvc" value="#"/>'),
+        ('<field id="7" name="cvc">123</field>', '<field id="7" name="cvc">#</field>'),
+        ("https://user:pa+ss@x.example/?a=b@c", "https://user:#@x.example/?a=b@c"),
         ("<password>never closed", "<password>#"),
         ('{"password": "never closed', '{"password": "#'),
     ],
@@ -279,6 +300,11 @@ def test_the_value_of_a_field_with_a_telling_name_is_masked(text: str, masked: s
         '{"password_file": "/run/password", "authorization_code": "A1"}',
         '{"authorization": {"id": "auth_1"}}',
         "<Passwords/><password/><password></password>",
+        '{"cvc_check":"pass","cvv_result":"M","cvvResponseCode":"M","card_number":"1"}',
+        '{"name":"amount","value":"100"}',
+        '<field name="amount">100</field>',
+        "https://x.example:8443/a:b@c and http://[::1]:80/",
+        "the secret PEER_KEY is not set; Bearer ${secret:PEER_KEY}",
         "wrong password",
     ],
 )
@@ -444,6 +470,9 @@ ADVERSARIAL = {
     "escapes that are none": "%&#\\u00",
     "nothing to see": "1\u200b",
     "forms": "pin%5D=1+",
+    "pairs": 'name="pin" value="',
+    "logins": "://a:",
+    "fields": '<a name="pin"',
 }
 
 

@@ -17,7 +17,8 @@ different rules overlap, all of it is masked.
    Separators are those of the ISA before it; without one `*`, `|` and `^` between elements and `~`, GS or the end
    of the line after them.
 5. The value of a field with a telling name (password, cvv, pin, track, authorization, ...) as a header, in JSON,
-   in a form, in XML and in MIME parts.
+   in a form, in XML and in MIME parts, also where name and value are fields of their own; and the password in an
+   address.
 
 Each rule reads the text as it stands, and once more unpacked (`readings`): escapes as in URLs, forms, JSON and XML
 taken back, with the digits, blanks and dashes of every script as plain ones.
@@ -33,19 +34,46 @@ from collections.abc import Iterable
 
 from outrider.redact.cards import card_numbers, card_spans
 from outrider.redact.display import printable
-from outrider.redact.fields import element_spans, field_spans, part_spans
+from outrider.redact.fields import (
+    element_spans,
+    field_spans,
+    login_spans,
+    named_element_spans,
+    pair_spans,
+    part_spans,
+)
 from outrider.redact.known_secrets import ANYWHERE_FROM, all_shapes, secret_patterns, secret_spans
 from outrider.redact.persons import ssn_spans, x12_spans
-from outrider.redact.readings import readings
+from outrider.redact.readings import each_reading
 from outrider.redact.spans import MASK, Rule, Span, replaced
 
-__all__ = ["MASK", "RULES", "Redactor", "Rule", "Span", "card_numbers", "card_spans", "printable", "secret_spans"]
+__all__ = [
+    "MASK",
+    "RULES",
+    "Redactor",
+    "Rule",
+    "Span",
+    "card_numbers",
+    "card_spans",
+    "cards_masked",
+    "printable",
+    "secret_spans",
+]
 
 _CUT_FROM = 200
 _ROUNDS = 4
 _ROUNDS_WITH_DIGITS = 2
 
-RULES: tuple[Rule, ...] = (ssn_spans, x12_spans, field_spans, element_spans, part_spans)
+RULES: tuple[Rule, ...] = (
+    ssn_spans,
+    x12_spans,
+    field_spans,
+    element_spans,
+    named_element_spans,
+    pair_spans,
+    part_spans,
+    login_spans,
+)
 
 
 class Redactor:
@@ -71,7 +99,7 @@ class Redactor:
 
     def _end_of_whole(self, text: str) -> int:
         """Where the text ends without a last part that is the beginning of a secret, or digits."""
-        end = min(reading.places[len(reading.text.rstrip("0123456789- "))] for reading in readings(text))
+        end = min(reading.places[len(reading.text.rstrip("0123456789- "))] for reading in each_reading(text))
         for shape in self._shapes:
             start = max(len(text) - len(shape) + 1, 0)
             while (start := text.find(shape[:ANYWHERE_FROM], start)) >= 0:
@@ -87,9 +115,15 @@ class Redactor:
 
     def _once(self, text: str, *, with_digits: bool) -> str:
         spans: list[Span] = []
-        for reading in readings(text):
+        for reading in each_reading(text):
             found = [*secret_spans(reading.text, self._secrets), *card_spans(reading.text, with_digits=with_digits)]
             for rule in RULES:
                 found.extend(rule(reading.text))
             spans.extend(reading.taken_back(found, text))
         return replaced(text, spans)
+
+
+def cards_masked(text: str) -> str:
+    """The text with nothing but its card numbers masked (rule 2): for words of our own about what somebody wrote."""
+    spans = [span for reading in each_reading(text) for span in reading.taken_back(card_spans(reading.text), text)]
+    return replaced(text, spans)

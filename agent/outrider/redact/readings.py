@@ -43,7 +43,7 @@ class Reading:
             yield Span(start, end, shown)
 
 
-def readings(text: str) -> Iterator[Reading]:
+def each_reading(text: str) -> Iterator[Reading]:
     """The text as it stands, and unpacked where that is another one."""
     yield Reading(text, range(len(text) + 1))
     unpacked = _unpacked(text)
