@@ -15,7 +15,7 @@ from outrider.core.units import SECOND
 from outrider.scenario import CleanupState, Scenario
 
 MOCK, LOCAL = "stripe-stateful-mock", "localstripe"
-LONG_ENOUGH = SECOND // 2
+LONG_ENOUGH = SECOND
 
 
 @pytest.fixture(scope="module")
