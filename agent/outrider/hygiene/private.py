@@ -13,20 +13,32 @@ _PEOPLE = frozenset(("member", "dependent", "subscriber", "patient", "insured", 
 _PERSONAL = frozenset((
     "last", "first", "lastname", "firstname", "family", "given", "surname", "birthdate", "dob", "dateofbirth",
     "memberid", "subscriberid", "cardholdername", "accountholder", "accountholdername", "ssn",
+    "holder", "holdername", "nameoncard", "fullname", "middlename", "email", "phone",
 ))  # fmt: skip
 _NOT_A_LETTER = re.compile(r"[^a-z]")
+_NESTED = re.compile(r"[\[\].:]")
 _SHORTEST = 3
+_SHORTEST_NUMBER = 6
+"""Digits; a shorter number stands in too many other places."""
 
 
 def private_values(scenario: Scenario) -> Iterator[str]:
     """Names, ids and birth dates in a scenario's requests, as they stand there."""
     for _, step in scenario.located_steps():
         for place, leaf in fields(as_written(scenario, step)):
-            if isinstance(leaf, str) and _is_personal(place):
-                yield from (part for part in leaf.split(OPAQUE) if len(part) >= _SHORTEST)
+            if _is_personal(place):
+                yield from _said(leaf)
+
+
+def _said(leaf: object) -> Iterator[str]:
+    if isinstance(leaf, str):
+        yield from (part for part in leaf.split(OPAQUE) if len(part) >= _SHORTEST)
+    elif isinstance(leaf, int) and len(str(leaf)) >= _SHORTEST_NUMBER:
+        yield str(leaf)
 
 
 def _is_personal(place: Place) -> bool:
-    keys = [_NOT_A_LETTER.sub("", str(key).lower()) for key in place]
+    parts = [part for key in place for part in _NESTED.split(str(key).lower())]
+    keys = [_NOT_A_LETTER.sub("", part) for part in parts]
     named = [key for key in keys if key]
     return bool(_PEOPLE.intersection(named)) or (bool(named) and named[-1] in _PERSONAL)
