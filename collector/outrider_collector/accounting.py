@@ -9,19 +9,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 
 from outrider.core.guarantee import Agreement, Guarantee, KnownExpiry, Measure, View
 from outrider.core.intervals import NOTHING, Interval, Intervals
 from outrider.core.maintenance import Announcement, excused
-from outrider.core.measuring import Latencies, Rules, fastest, measure, measure_response
+from outrider.core.measuring import fastest, measure_response
 from outrider.core.outcome import OutcomeClass, Standing
-from outrider.core.sli import OUTCOME_NUMBER, OUTCOME_ORDER, Availability, ResponseTime, SliceCounts
+from outrider.core.sli import OUTCOME_NUMBER, Availability, ResponseTime
 from outrider.core.uncertainty import quantile_ranks
 from outrider.core.units import DAY, Duration, Instant
 from outrider.core.verdict import Judgement, Verdict, judge_availability, judge_response, worst
 from outrider_collector.store import Columns, Excluded, Seen, Selection, Store
+from outrider_collector.summaries import Presence, Summaries, Timing, Wanted, numbers, presences, select
 
 MEMORY: Duration = 7 * DAY
 """A check or region that was heard of within this long before a period belongs to it: silence must show."""
@@ -74,15 +76,26 @@ class Basis:
 
 
 class Accountant:
-    """Makes accounts from a store. Reads only."""
+    """Makes accounts from a store. Reads only. Accountants of one store share its summaries."""
 
     def __init__(
-        self, store: Store, agreement: Agreement, settle: Duration, known_expiries: tuple[KnownExpiry, ...] = ()
+        self,
+        store: Store,
+        agreement: Agreement,
+        settle: Duration,
+        known_expiries: tuple[KnownExpiry, ...] = (),
+        summaries: Summaries | None = None,
     ) -> None:
         self.known_expiries = known_expiries
         self._store = store
+        self._summaries = summaries or Summaries(store)
         self.settle = settle
         self.agreement = agreement
+
+    def only(self, guarantees: tuple[Guarantee, ...]) -> Accountant:
+        """An accountant for these guarantees alone, with the same store, summaries and known expiries."""
+        agreement = replace(self.agreement, guarantees=guarantees)
+        return Accountant(self._store, agreement, self.settle, self.known_expiries, self._summaries)
 
     def basis(self, period: Interval, as_of: Instant, announcements: Sequence[Announcement]) -> Basis:
         known = tuple(each for each in announcements if each.recorded_at <= as_of)
@@ -143,68 +156,73 @@ class Accountant:
         seen: Sequence[Seen],
         taken_out: dict[str, Intervals],
     ) -> list[Part]:
+        expired = {
+            check: Intervals(each.span for each in self.known_expiries if each.covers(check)) for check in taken_out
+        }
+        wanted = Wanted(guarantee, measured, basis.ledger, taken_out, expired)
+        # Where a unit of time depends on its neighbours, the whole span is counted at once.
+        apart = set(taken_out) if guarantee.void_inflight else {e.check for e in seen if e.interval > guarantee.slice}
+        alone = {check: spans for check, spans in taken_out.items() if check not in apart}
+        found = self._summaries.availability(replace(wanted, taken_out=alone))
+        if apart:
+            together = {check: spans for check, spans in taken_out.items() if check in apart}
+            found |= self._at_once(replace(wanted, taken_out=together), basis, seen)
+        parts = []
+        for check, excluded in taken_out.items():
+            regions = {each.region for each in seen if each.check == check}
+            adjusted, raw = (_with_regions(each, regions) for each in (found[check].adjusted, found[check].raw))
+            judgement = judge_availability(adjusted, guarantee)
+            parts.append(Part(check, adjusted, raw, excluded, judgement, found[check].partner_failed))
+        return parts
+
+    def _at_once(self, wanted: Wanted, basis: Basis, seen: Sequence[Seen]) -> dict[str, Presence]:
+        """The availability of checks whose units of time depend on each other."""
+        guarantee = wanted.guarantee
         # A state may carry into the period from before it, but not across the edge of a window there.
-        lead = max((each.interval for each in seen if each.interval > guarantee.slice), default=0)
-        span = Interval(measured.start - min(lead, MEMORY), measured.end)
-        wider = {check: self.excused(guarantee, basis, span, check) for check in taken_out} if lead else taken_out
-        selection = _selection(wider, span, basis.ledger)
+        intervals = [each.interval for each in seen if each.check in wanted.taken_out]
+        lead = max((each for each in intervals if each > guarantee.slice), default=0)
+        span = Interval(wanted.span.start - min(lead, MEMORY), wanted.span.end)
+        wider = {check: self.excused(guarantee, basis, span, check) for check in wanted.taken_out}
+        selection = select(wider, span, basis.ledger)
         rows = adjusted_rows = self._store.slice_counts(selection, guarantee.slice)
         if guarantee.void_inflight:
             adjusted_rows = _with_straddlers_void(rows, self._straddlers(selection, wider, guarantee), guarantee.slice)
-        partners = [OUTCOME_NUMBER[each] for each in guarantee.left_to_partners]
-        parts = []
-        for check, excluded in taken_out.items():
-            regions = sorted({each.region for each in seen if each.check == check})
-            expired = Intervals(each.span for each in self.known_expiries if each.covers(check))
-            rules = Rules(guarantee.slice, guarantee.standing, guarantee.quorum, expired)
-            kept = (adjusted_rows["check"] == check) & (adjusted_rows["left_out"] == 0)
-            adjusted = measure(_slice_counts(adjusted_rows, kept, regions), wider[check], measured, rules)
-            raw = measure(_slice_counts(rows, rows["check"] == check, regions), NOTHING, measured, rules)
-            is_partners = (rows["check"] == check) & np.isin(rows["outcome"], partners)
-            partner_failed = int(rows["n"][is_partners].sum())
-            parts.append(Part(check, adjusted, raw, excluded, judge_availability(adjusted, guarantee), partner_failed))
-        return parts
+        return presences(replace(wanted, taken_out=wider), rows, adjusted_rows)
 
     def _straddlers(self, selection: Selection, taken_out: dict[str, Intervals], guarantee: Guarantee) -> Columns:
         """BAD runs that were under way when a window opened (R8, where agreed)."""
         edges = [Excluded(check, each) for check, spans in taken_out.items() for each in spans]
         rows = self._store.straddlers(selection, edges)
-        is_bad = np.isin(rows["outcome"], _numbers(guarantee, Standing.BAD))
+        is_bad = np.isin(rows["outcome"], numbers(guarantee, Standing.BAD))
         return {name: column[is_bad] for name, column in rows.items()}
 
     # --- response time -------------------------------------------------------------------------------------------
 
     def _pool(self, guarantee: Guarantee, basis: Basis, measured: Interval, taken_out: dict[str, Intervals]) -> Pooled:
-        assert guarantee.limit is not None
-        everything = _selection(dict.fromkeys(taken_out, NOTHING), measured, basis.ledger)
-        adjusted_selection = _selection(taken_out, measured, basis.ledger)
-        inflight = 0
+        timings = self._summaries.response(Wanted(guarantee, measured, basis.ledger, taken_out, {}))
+        kept = select(taken_out, measured, basis.ledger)
+        everything = select(dict.fromkeys(taken_out, NOTHING), measured, basis.ledger)
+        adjusted_others = dict(timings.adjusted.others)
         if guarantee.void_inflight:
-            inflight = len(self._straddlers(adjusted_selection, taken_out, guarantee)["ts"])
-        adjusted, interval = self._response(guarantee, adjusted_selection, inflight)
-        raw, _ = self._response(guarantee, everything, 0)
+            inflight = len(self._straddlers(kept, taken_out, guarantee)["ts"])
+            adjusted_others[Standing.BAD] -= inflight
+            adjusted_others[Standing.VOID] += inflight
+        adjusted, interval = self._response(guarantee, kept, Timing(timings.adjusted.good, adjusted_others))
+        raw, _ = self._response(guarantee, everything, timings.raw)
         return Pooled(adjusted, raw, interval)
 
     def _response(
-        self, guarantee: Guarantee, selection: Selection, inflight: int
+        self, guarantee: Guarantee, selection: Selection, timing: Timing
     ) -> tuple[ResponseTime, tuple[Duration | None, Duration | None] | None]:
         assert guarantee.limit is not None
-        rows = self._store.latency_counts(selection)
-        kept = rows["left_out"] == 0
-        good_numbers = _numbers(guarantee, Standing.GOOD)
-        is_good = kept & np.isin(rows["outcome"], good_numbers)
-        good = _merged(rows["bucket"][is_good], rows["n"][is_good], rows["total"][is_good])
-        others = {
-            standing: int(rows["n"][kept & np.isin(rows["outcome"], _numbers(guarantee, standing))].sum())
-            for standing in (Standing.BAD, Standing.PARTNER, Standing.VOID)
-        }
-        others[Standing.BAD] -= inflight
-        others[Standing.VOID] += inflight
+        good_numbers = numbers(guarantee, Standing.GOOD)
 
+        @cache
         def in_bucket(bucket: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
             return self._store.latencies(selection, bucket, good_numbers)
 
-        response = measure_response(good, others, guarantee.limit, in_bucket)
+        good = timing.good
+        response = measure_response(good, timing.others, guarantee.limit, in_bucket)
         ranks = quantile_ranks(response.samples, P90) if response.samples else None
         if ranks is None:
             return response, None
@@ -212,48 +230,18 @@ class Accountant:
         return response, (low, high)
 
 
-def _numbers(guarantee: Guarantee, standing: Standing) -> list[int]:
-    return [OUTCOME_NUMBER[each] for each in OUTCOME_ORDER if guarantee.standing(each) is standing]
-
-
-def _selection(taken_out: dict[str, Intervals], span: Interval, ledger: int) -> Selection:
-    excluded = tuple(Excluded(check, each) for check, spans in taken_out.items() for each in spans)
-    return Selection(tuple(taken_out), span, ledger, excluded)
-
-
-def _slice_counts(rows: Columns, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]], regions: list[str]) -> SliceCounts:
-    def column(name: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        return rows[name][chosen].astype(np.int64)
-
-    region = np.searchsorted(np.array(regions, dtype=np.object_), rows["region"][chosen]).astype(np.int64)
-    return SliceCounts(
-        tuple(regions),
-        column("slice"),
-        region,
-        column("outcome"),
-        column("n"),
-        column("last_at"),
-        column("speaks_until"),
-    )
+def _with_regions(made: Availability, regions: set[str]) -> Availability:
+    """With a coverage of none for regions that had no data at all."""
+    return replace(made, coverage={**dict.fromkeys(sorted(regions), 0), **made.coverage})
 
 
 def _with_straddlers_void(rows: Columns, straddlers: Columns, length: Duration) -> Columns:
     """The same counts with each straddler taken from its own cell and put down as void."""
     extra: dict[str, list[object]] = {name: [] for name in rows}
-    for check, region, ts, outcome in zip(
-        *(straddlers[name].tolist() for name in ("check", "region", "ts", "outcome")), strict=True
-    ):
+    who = ("check", "check_id", "region", "region_id")
+    for *names, ts, outcome in zip(*(straddlers[name].tolist() for name in (*who, "ts", "outcome")), strict=True):
         for number, n in ((outcome, -1), (_VOID, 1)):
-            cell = {"check": check, "region": region, "slice": ts // length, "outcome": number, "left_out": 0, "n": n}
+            cell = {**dict(zip(who, names, strict=True)), "slice": ts // length, "outcome": number, "n": n}
             for name, values in extra.items():
                 values.append(cell.get(name, 0))
     return {name: np.concatenate([column, np.array(extra[name], dtype=column.dtype)]) for name, column in rows.items()}
-
-
-def _merged(bucket: np.ndarray, n: np.ndarray, total: np.ndarray) -> Latencies:
-    """One row a bucket: several outcomes can count as GOOD."""
-    buckets, place = np.unique(bucket.astype(np.int64), return_inverse=True)
-    sums = np.zeros((2, len(buckets)), dtype=np.int64)
-    np.add.at(sums[0], place, n.astype(np.int64))
-    np.add.at(sums[1], place, total.astype(np.int64))
-    return Latencies(buckets, sums[0], sums[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -14,9 +15,12 @@ from outrider_collector.app import Rooms, build_app
 from outrider_collector.config import CollectorConfig
 from outrider_collector.intake import Intake
 from outrider_collector.metrics import CollectorMetrics
-from outrider_collector.pages import add_pages
+from outrider_collector.pages import add_pages, running_accounts
+from outrider_collector.store import StoreFailedError
 from outrider_collector.store.duckdb_store import DuckdbStore
 from outrider_collector.windows import WindowRegister
+
+COUNT_EVERY_S = 300
 
 
 @asynccontextmanager
@@ -46,9 +50,21 @@ async def opened(config: CollectorConfig, clock: Clock) -> AsyncIterator[web.App
     )
     app = build_app(rooms)
     add_pages(app)
+    counting = asyncio.create_task(_keep_counted(rooms))
     try:
         yield app
     finally:
+        counting.cancel()
+        await asyncio.wait({counting})
         await asyncio.to_thread(intake.close)
         register.close()
         store.close()
+
+
+async def _keep_counted(rooms: Rooms) -> None:
+    """Make the running accounts now and then though nobody asks, so that whoever asks at the end of a quiet month does
+    not wait for all of it to be counted."""
+    while True:
+        with contextlib.suppress(StoreFailedError):  # whoever asks is told; it may be well again by the next time
+            await asyncio.to_thread(running_accounts, rooms)
+        await asyncio.sleep(COUNT_EVERY_S)

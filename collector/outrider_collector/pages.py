@@ -13,7 +13,6 @@ import asyncio
 import base64
 import hashlib
 from collections.abc import Callable
-from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
@@ -27,7 +26,6 @@ from outrider.core.guarantee import Guarantee
 from outrider.core.period import Calendar, PeriodKind
 from outrider.core.units import DAY, HOUR, MINUTE, SECOND, Duration, Instant, format_instant, to_datetime
 from outrider.redact import printable
-from outrider_collector.accounting import Accountant
 from outrider_collector.app import ROOMS, Rooms, current
 from outrider_collector.page_reading import make_page
 from outrider_collector.statement import Plain, make_statement
@@ -97,7 +95,7 @@ def running_accounts(rooms: Rooms) -> list[tuple[PeriodKind, Plain]]:
         calendars.setdefault(guarantee.calendar, []).append(guarantee)
     made = []
     for calendar, guarantees in calendars.items():
-        accountant = Accountant(rooms.store, replace(config.agreement, guarantees=tuple(guarantees)), config.settle)
+        accountant = rooms.accountant.only(tuple(guarantees))
         basis = accountant.basis(calendar.containing(now), now, rooms.register.announcements())
         made.append((calendar.kind, make_statement(accountant, rooms.store, basis, f"the running {calendar.kind}")))
     return made

@@ -5,6 +5,7 @@ How they are counted: `outrider.core.measuring`. How they are judged: `outrider.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -88,6 +89,28 @@ class Availability:
     outages: Intervals
     unknowns: Intervals
     five_minutes: Mapping[tuple[int, int], int]
+
+    @classmethod
+    def total(cls, parts: Sequence[Availability]) -> Availability:
+        """Of spans that follow one another, each of whole slices and cut at no five-minute interval: their sum."""
+        coverage: Counter[str] = Counter()
+        five_minutes: Counter[tuple[int, int]] = Counter()
+        for part in parts:
+            coverage.update(part.coverage)
+            five_minutes.update(part.five_minutes)
+        return cls(
+            up=sum(part.up for part in parts),
+            down=sum(part.down for part in parts),
+            unknown=sum(part.unknown for part in parts),
+            excused=sum(part.excused for part in parts),
+            good_samples=sum(part.good_samples for part in parts),
+            bad_samples=sum(part.bad_samples for part in parts),
+            void_samples=sum(part.void_samples for part in parts),
+            coverage=dict(coverage),
+            outages=Intervals(each for part in parts for each in part.outages),
+            unknowns=Intervals(each for part in parts for each in part.unknowns),
+            five_minutes=five_minutes,
+        )
 
     @property
     def measured(self) -> int:

@@ -92,16 +92,21 @@ class Store(Protocol):
     def seen(self, span: Interval, ledger: int) -> list[Seen]:
         """Which regions ran which checks within a span."""
 
+    def touched(self, span: Interval, ledger: int, width: Duration) -> Columns:
+        """The last ledger position, up to `ledger`, that has a run of a check in a time bin of `width`, runs within the
+        span alone: check (text); bin, position."""
+
     def slice_counts(self, selection: Selection, length: Duration) -> Columns:
         """Counts per check, region, slice, outcome and whether left out.
 
-        Columns: check, region (text); slice, outcome, left_out, n, last_at, speaks_until (whole numbers).
+        Columns: check, region (text), check_id, region_id (numbers for the same); slice, outcome, left_out, n, last_at,
+        speaks_until (whole numbers).
         """
 
     def latency_counts(self, selection: Selection) -> Columns:
-        """Counts per outcome, whether left out, and bucket of a millisecond.
+        """Counts per check, outcome, whether left out, and bucket of a millisecond.
 
-        Columns: outcome, left_out, bucket, n, total (microseconds); ordered by bucket.
+        Columns: check, check_id; outcome, left_out, bucket, n, total (microseconds); ordered by bucket.
         """
 
     def latencies(self, selection: Selection, bucket: int, outcomes: Sequence[int]) -> NDArray[np.int64]:
@@ -110,7 +115,7 @@ class Store(Protocol):
     def straddlers(self, selection: Selection, edges: Sequence[Excluded]) -> Columns:
         """Runs not left out that were under way when one of the spans in `edges` began.
 
-        Columns: check, region (text); ts, outcome, latency.
+        Columns: check, region (text), check_id, region_id (numbers for the same); ts, outcome, latency.
         """
 
     def failures(self, selection: Selection, most: int) -> Columns:

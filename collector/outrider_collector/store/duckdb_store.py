@@ -30,7 +30,7 @@ from outrider.core.wire import Phases
 from outrider_collector.store import Columns, Excluded, NewRecord, Seen, Selection, StoreFailedError, schema
 
 _PHASES = ("resolve", "connect", "tls", "send", "wait", "receive")
-_TEXTS = ("check_id", "region", "code", "place", "step", "detail", "cleanup")
+_TEXTS = ("region", "code", "place", "step", "detail", "cleanup")
 _NULLABLE = ("clock_offset", "clock_error")
 _NULL = -(2**62)
 
@@ -239,7 +239,11 @@ class DuckdbStore:
 
     def seen(self, span: Interval, ledger: int) -> list[Seen]:
         rows = self._named(self._ask(schema.SEEN, self._bounds(span, ledger)))
-        return [Seen(*row) for row in zip(*(rows[name].tolist() for name in rows), strict=True)]
+        names = ("check", "region", "last", "interval")
+        return [Seen(*row) for row in zip(*(rows[name].tolist() for name in names), strict=True)]
+
+    def touched(self, span: Interval, ledger: int, width: Duration) -> Columns:
+        return self._named(self._ask(schema.TOUCHED, {**self._bounds(span, ledger), "width": width}))
 
     def slice_counts(self, selection: Selection, length: Duration) -> Columns:
         return self._select(schema.SLICE_COUNTS, selection, {"length": length})
@@ -322,12 +326,13 @@ class DuckdbStore:
             raise self._failed(error, "answer") from error
 
     def _named(self, rows: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Numbers of names back to texts; `check_id` becomes `check`."""
+        """Numbers of names back to texts; checks and regions keep their numbers beside them."""
         texts = _words(self._texts)
-        return {
-            "check" if name == "check_id" else name: texts[column] if name in _TEXTS else column
-            for name, column in rows.items()
-        }
+        named = {name: texts[column] if name in _TEXTS else column for name, column in rows.items()}
+        for text, number in (("check", "check_id"), ("region", "region_id")):
+            if number in rows:
+                named[text] = texts[rows[number]]
+        return named
 
 
 def _phase_columns(phases: Phases) -> dict[str, int]:

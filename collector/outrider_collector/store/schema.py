@@ -38,7 +38,7 @@ WHERE r.purpose = $purpose AND r.ts >= $start AND r.ts < $end AND r.batch <= $le
 _LEFT_OUT = "CASE WHEN e.slice IS NULL THEN 0 ELSE 1 END"
 
 SLICE_COUNTS = f"""
-SELECT r.check_id, r.region, intDiv(r.ts, $length) AS slice, {OUTCOME} AS outcome, {_LEFT_OUT} AS left_out,
+SELECT r.check_id, r.region AS region_id, intDiv(r.ts, $length) AS slice, {OUTCOME} AS outcome, {_LEFT_OUT} AS left_out,
        count(*) AS n, max(r.ts) AS last_at,
        max(CASE WHEN r."interval" > $length
                 THEN r.scheduled_at + r."interval" + COALESCE(r.clock_offset, 0) ELSE 0 END) AS speaks_until
@@ -47,10 +47,10 @@ GROUP BY 1, 2, 3, 4, 5
 """
 
 LATENCY_COUNTS = f"""
-SELECT {OUTCOME} AS outcome, {_LEFT_OUT} AS left_out, {BUCKET} AS bucket, count(*) AS n,
+SELECT r.check_id, {OUTCOME} AS outcome, {_LEFT_OUT} AS left_out, {BUCKET} AS bucket, count(*) AS n,
        CAST(sum(r.latency) AS BIGINT) AS total
 {_FROM}
-GROUP BY 1, 2, 3 ORDER BY 3
+GROUP BY 1, 2, 3, 4 ORDER BY 4
 """
 
 LATENCIES = f"""
@@ -59,7 +59,7 @@ SELECT r.latency, {OUTCOME} AS outcome
 """
 
 STRADDLERS = f"""
-SELECT r.check_id, r.region, r.ts, {OUTCOME} AS outcome, r.latency
+SELECT r.check_id, r.region AS region_id, r.ts, {OUTCOME} AS outcome, r.latency
 {_FROM} AND e.slice IS NULL AND EXISTS (
     SELECT 1 FROM edges x WHERE x.check_id = r.check_id AND x.at > r.ts AND x.at <= r.ts + r.latency)
 """
@@ -73,6 +73,11 @@ GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY n DESC, 1, 2, 3, 4, 5, 6 LIMIT $most
 
 SEEN = """
 SELECT check_id, region, max(ts) AS last, max("interval") AS "interval" FROM runs
+WHERE purpose = $purpose AND ts >= $start AND ts < $end AND batch <= $ledger GROUP BY 1, 2
+"""
+
+TOUCHED = """
+SELECT check_id, intDiv(ts, $width) AS bin, max(batch) AS position FROM runs
 WHERE purpose = $purpose AND ts >= $start AND ts < $end AND batch <= $ledger GROUP BY 1, 2
 """
 

@@ -1,0 +1,308 @@
+"""Summaries: what a check came to in a day or an hour, counted once and added up as often as a statement asks.
+
+Rules
+-----
+1. A span is cut into days of UTC; what is left at its edges into hours, and the rest as it is. Slices and five-minute
+   intervals fit into each, so a span's counts are the sum of its units' (`outrider.core.sli.Availability.total`).
+2. A summary's key holds all that it depends on: check, unit, the rules of the guarantee, what is excused within the
+   unit, and the last ledger position, up to the one asked for, that has runs there. Late results and late
+   announcements therefore have keys of their own: only the units that they touch are counted again, and nothing that
+   was counted before is ever wrong.
+3. Any summary may be forgotten at any time; it is made again from the runs.
+4. Not for a check whose runs speak for longer than a slice, nor where runs in flight are void: there a unit depends on
+   its neighbours.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from outrider.core.guarantee import Guarantee
+from outrider.core.intervals import NOTHING, Interval, Intervals
+from outrider.core.measuring import Latencies, Rules, measure, pooled
+from outrider.core.outcome import Standing
+from outrider.core.sli import OUTCOME_NUMBER, OUTCOME_ORDER, Availability, SliceCounts
+from outrider.core.units import DAY, HOUR
+from outrider_collector.store import Columns, Excluded, Selection, Store
+
+MOST_KEPT = 200_000
+"""Summaries in memory; one takes about a kilobyte. The one that was used longest ago goes first."""
+
+Numbers = NDArray[np.int64]
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """The availability of a check in a unit: adjusted, raw, and how many runs a partner failed."""
+
+    adjusted: Availability
+    raw: Availability
+    partner_failed: int
+
+    @classmethod
+    def total(cls, parts: Sequence[Presence]) -> Presence:
+        return cls(
+            Availability.total([part.adjusted for part in parts]),
+            Availability.total([part.raw for part in parts]),
+            sum(part.partner_failed for part in parts),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Latencies of GOOD runs, and how many others there were by standing."""
+
+    good: Latencies
+    others: Mapping[Standing, int]
+
+    @classmethod
+    def total(cls, parts: Sequence[Timing]) -> Timing:
+        standings = (Standing.BAD, Standing.PARTNER, Standing.VOID)
+        others = {standing: sum(part.others.get(standing, 0) for part in parts) for standing in standings}
+        return cls(pooled([part.good for part in parts]), others)
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """The response times of a check in a unit."""
+
+    adjusted: Timing
+    raw: Timing
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked for: one guarantee over a span, up to a ledger position; `taken_out` is each check's excused time,
+    `expired` when its credential was known to have expired."""
+
+    guarantee: Guarantee
+    span: Interval
+    ledger: int
+    taken_out: Mapping[str, Intervals]
+    expired: Mapping[str, Intervals]
+
+
+class _Kept(Generic[S]):
+    """The newest summaries by key; for several threads."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._found: OrderedDict[Hashable, S] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable) -> S | None:
+        with self._lock:
+            found = self._found.get(key)
+            if found is not None:
+                self._found.move_to_end(key)
+            return found
+
+    def put(self, key: Hashable, summary: S) -> None:
+        with self._lock:
+            self._found[key] = summary
+            while len(self._found) > self._most:
+                self._found.popitem(last=False)
+
+
+class Summaries:
+    """Makes and keeps summaries of one store's runs."""
+
+    def __init__(self, store: Store, most: int = MOST_KEPT) -> None:
+        self._store = store
+        self._presences = _Kept[Presence](most)
+        self._timings = _Kept[Timings](most)
+        self._last_touched: tuple[Interval, int, Columns] | None = None
+        self.made = 0
+        """How many were counted, not found: for tests and benches."""
+
+    def availability(self, wanted: Wanted) -> dict[str, Presence]:
+        """Each check's availability over the whole span."""
+        found = self._gather(wanted, self._presences, self._count_presences)
+        return {check: Presence.total(parts) for check, parts in found.items()}
+
+    def response(self, wanted: Wanted) -> Timings:
+        """The response times of all checks over the whole span."""
+        found = self._gather(wanted, self._timings, self._count_timings)
+        parts = [part for each in found.values() for part in each]
+        return Timings(Timing.total([part.adjusted for part in parts]), Timing.total([part.raw for part in parts]))
+
+    def _gather(
+        self,
+        wanted: Wanted,
+        kept: _Kept[S],
+        count: Callable[[Wanted, Interval, Mapping[str, Intervals]], Mapping[str, S]],
+    ) -> dict[str, list[S]]:
+        units = list(cut(wanted.span))
+        positions = self._positions(wanted, units)
+        rules = _fingerprint(wanted.guarantee)
+        found: dict[str, list[S]] = {check: [] for check in wanted.taken_out}
+        for number, unit in enumerate(units):
+            missing: dict[str, tuple[Hashable, Intervals]] = {}
+            for check, excused in wanted.taken_out.items():
+                here = _within(excused, unit)
+                expired = _within(wanted.expired.get(check, NOTHING), unit)
+                key: Hashable = (
+                    rules,
+                    check,
+                    unit.start,
+                    unit.end,
+                    positions[check][number],
+                    here.members,
+                    expired.members,
+                )
+                summary = kept.get(key)
+                if summary is None:
+                    missing[check] = key, here
+                else:
+                    found[check].append(summary)
+            if missing:
+                made = count(wanted, unit, {check: here for check, (_, here) in missing.items()})
+                self.made += len(made)
+                for check, (key, _) in missing.items():
+                    kept.put(key, made[check])
+                    found[check].append(made[check])
+        return found
+
+    def _positions(self, wanted: Wanted, units: Sequence[Interval]) -> dict[str, list[int]]:
+        """For each check the last ledger position with runs in each unit; 0 where there is none."""
+        rows = self._touched(wanted.span, wanted.ledger)
+        starts = np.array([unit.start // HOUR for unit in units], dtype=np.int64)
+        found = {check: np.zeros(len(units), dtype=np.int64) for check in wanted.taken_out}
+        place = np.searchsorted(starts, rows["bin"].astype(np.int64), side="right") - 1
+        for check, unit, position in zip(
+            rows["check"].tolist(), place.tolist(), rows["position"].tolist(), strict=True
+        ):
+            if check in found and position > found[check][unit]:
+                found[check][unit] = position
+        return {check: positions.tolist() for check, positions in found.items()}
+
+    def _touched(self, span: Interval, ledger: int) -> Columns:
+        """Several guarantees ask for the same span, one after the other: the last answer is kept."""
+        last = self._last_touched
+        if last is None or last[:2] != (span, ledger):
+            last = self._last_touched = span, ledger, self._store.touched(span, ledger, HOUR)
+        return last[2]
+
+    # --- counting ------------------------------------------------------------------------------------------------
+
+    def _count_presences(
+        self, wanted: Wanted, unit: Interval, taken_out: Mapping[str, Intervals]
+    ) -> dict[str, Presence]:
+        rows = self._store.slice_counts(select(taken_out, unit, wanted.ledger), wanted.guarantee.slice)
+        return presences(replace(wanted, span=unit, taken_out=taken_out), rows, rows)
+
+    def _count_timings(self, wanted: Wanted, unit: Interval, taken_out: Mapping[str, Intervals]) -> dict[str, Timings]:
+        counted = by_check(self._store.latency_counts(select(taken_out, unit, wanted.ledger)), taken_out)
+        return {
+            check: Timings(
+                timing(wanted.guarantee, mine, mine["left_out"] == 0),
+                timing(wanted.guarantee, mine, np.ones(len(mine["n"]), dtype=np.bool_)),
+            )
+            for check, mine in counted.items()
+        }
+
+
+def presences(wanted: Wanted, rows: Columns, adjusted_rows: Columns) -> dict[str, Presence]:
+    """Each check's availability from the rows of `Store.slice_counts`; the adjusted figure is from rows of its own,
+    and leaves out those that are left out."""
+    guarantee = wanted.guarantee
+    partners = [OUTCOME_NUMBER[each] for each in guarantee.left_to_partners]
+    raw, adjusted = (by_check(each, wanted.taken_out) for each in (rows, adjusted_rows))
+    first = wanted.span.start // guarantee.slice  # rows may begin earlier, so that a state can carry into the span
+    made = {}
+    for check, excused in wanted.taken_out.items():
+        rules = Rules(guarantee.slice, guarantee.standing, guarantee.quorum, wanted.expired.get(check, NOTHING))
+        kept = adjusted[check]["left_out"] == 0
+        every = np.ones(len(raw[check]["n"]), dtype=np.bool_)
+        made[check] = Presence(
+            measure(slice_counts(adjusted[check], kept), excused, wanted.span, rules),
+            measure(slice_counts(raw[check], every), NOTHING, wanted.span, rules),
+            int(raw[check]["n"][np.isin(raw[check]["outcome"], partners) & (raw[check]["slice"] >= first)].sum()),
+        )
+    return made
+
+
+def cut(span: Interval) -> Iterator[Interval]:
+    """A span in units (rule 1), in order of time."""
+    at = span.start
+    while at < span.end:
+        end = at + DAY if at % DAY == 0 and at + DAY <= span.end else min((at // HOUR + 1) * HOUR, span.end)
+        yield Interval(at, end)
+        at = end
+
+
+def _within(spans: Intervals, unit: Interval) -> Intervals:
+    """As `Intervals.within`; quick where nothing of the spans is near, which is the rule."""
+    if not spans or spans.members[-1].end <= unit.start or spans.members[0].start >= unit.end:
+        return NOTHING
+    return spans.within(unit)
+
+
+def _fingerprint(guarantee: Guarantee) -> Hashable:
+    """The rules of a guarantee that a count depends on."""
+    counts = tuple(guarantee.standing(each) for each in OUTCOME_ORDER)
+    return guarantee.slice, guarantee.quorum, counts, guarantee.left_to_partners
+
+
+def select(taken_out: Mapping[str, Intervals], span: Interval, ledger: int) -> Selection:
+    """What a store is asked about: these checks, each without its excused time."""
+    excluded = tuple(Excluded(check, each) for check, spans in taken_out.items() for each in spans)
+    return Selection(tuple(taken_out), span, ledger, excluded)
+
+
+def by_check(rows: Columns, checks: Iterable[str]) -> dict[str, Columns]:
+    """A store's rows apart by check, each in the order in which they were; none for a check that has none."""
+    order = np.argsort(rows["check_id"], kind="stable")
+    ordered = {name: column[order] for name, column in rows.items()}
+    edges = [*(np.flatnonzero(np.diff(ordered["check_id"], prepend=-1))).tolist(), len(order)]
+    nothing = {name: column[:0] for name, column in rows.items()}
+    found: dict[str, Columns] = dict.fromkeys(checks, nothing)
+    for start, end in pairwise(edges):
+        found[ordered["check"][start]] = {name: column[start:end] for name, column in ordered.items()}
+    return found
+
+
+def slice_counts(rows: Columns, chosen: NDArray[np.bool_]) -> SliceCounts:
+    """The chosen rows of one check as core counts them."""
+    _, first, region = np.unique(rows["region_id"], return_index=True, return_inverse=True)
+
+    def column(name: str) -> Numbers:
+        return rows[name][chosen].astype(np.int64)
+
+    return SliceCounts(
+        tuple(rows["region"][first].tolist()),
+        column("slice"),
+        region[chosen],
+        column("outcome"),
+        column("n"),
+        column("last_at"),
+        column("speaks_until"),
+    )
+
+
+def timing(guarantee: Guarantee, rows: Columns, chosen: NDArray[np.bool_]) -> Timing:
+    """The chosen rows of `Store.latency_counts` as a guarantee counts them."""
+
+    def ints(name: str, where: NDArray[np.bool_]) -> Numbers:
+        return rows[name][where].astype(np.int64)
+
+    is_good = chosen & np.isin(rows["outcome"], numbers(guarantee, Standing.GOOD))
+    others = {
+        standing: int(rows["n"][chosen & np.isin(rows["outcome"], numbers(guarantee, standing))].sum())
+        for standing in (Standing.BAD, Standing.PARTNER, Standing.VOID)
+    }
+    return Timing(pooled([Latencies(ints("bucket", is_good), ints("n", is_good), ints("total", is_good))]), others)
+
+
+def numbers(guarantee: Guarantee, standing: Standing) -> list[int]:
+    """The outcomes, as a store numbers them, that have this standing."""
+    return [OUTCOME_NUMBER[each] for each in OUTCOME_ORDER if guarantee.standing(each) is standing]

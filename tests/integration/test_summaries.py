@@ -1,0 +1,124 @@
+"""Summaries against the whole span counted at once: the same to the last sample, whatever the runs and the windows."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from collector_support import G1, G3, NOON, SETTLE, UTC, keep, run
+
+from outrider.core.guarantee import Agreement, View
+from outrider.core.intervals import Interval, Intervals
+from outrider.core.maintenance import Act, Announcement
+from outrider.core.outcome import OutcomeClass
+from outrider.core.units import DAY, HOUR, MINUTE, SECOND, Instant
+from outrider.core.wire import RunRecord
+from outrider_collector.accounting import Accountant
+from outrider_collector.store.duckdb_store import DuckdbStore
+from outrider_collector.summaries import Summaries, Wanted, cut, presences, select
+
+SPAN = Interval(NOON - 27 * HOUR + 7 * MINUTE, NOON + 26 * HOUR + 13 * MINUTE)
+REGIONS = ("east", "north", "west")
+CHECKS = ("card", "eligibility")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[DuckdbStore]:
+    made = DuckdbStore(tmp_path / "results.duckdb")
+    yield made
+    made.close()
+
+
+def some_runs(chance: random.Random, span: Interval = SPAN, n: int = 1500) -> list[RunRecord]:
+    """Runs at any time within the span, now and then in bursts that are bad everywhere."""
+    runs = []
+    for _ in range(n):
+        at = chance.randrange(span.start, span.end)
+        is_storm = at // (20 * MINUTE) % 7 == 0
+        outcome = chance.choice(list(OutcomeClass)) if chance.random() < (0.9 if is_storm else 0.1) else "ok"
+        runs.append(
+            run(
+                at,
+                check=chance.choice(CHECKS),
+                region=chance.choice(REGIONS),
+                outcome=str(outcome),
+                latency=chance.randrange(1, 12 * SECOND),
+            )
+        )
+    return runs
+
+
+def some_windows(chance: random.Random) -> dict[str, Intervals]:
+    def window() -> Interval:
+        start = chance.randrange(SPAN.start - HOUR, SPAN.end)
+        return Interval(start, start + chance.choice([1, 17 * SECOND, MINUTE, HOUR, 30 * HOUR]))
+
+    return {check: Intervals(window() for _ in range(chance.randrange(5))).within(SPAN) for check in CHECKS}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_sum_of_the_units_is_the_span_counted_at_once(store: DuckdbStore, seed: int) -> None:
+    chance = random.Random(seed)
+    keep(store, some_runs(chance), NOON)
+    guarantee = replace(G1, view=chance.choice(list(View)))
+    expired = {"card": Intervals((Interval(NOON, NOON + 90 * MINUTE),))}
+    wanted = Wanted(guarantee, SPAN, 1, some_windows(chance), expired)
+    rows = store.slice_counts(select(wanted.taken_out, SPAN, 1), guarantee.slice)
+    summaries = Summaries(store)
+    expected = presences(wanted, rows, rows)
+    assert summaries.availability(wanted) == expected
+    made = summaries.made
+    assert summaries.availability(wanted) == expected
+    assert summaries.made == made, "the second time nothing is counted"
+
+
+def test_units_are_days_hours_and_rests_that_leave_nothing_out() -> None:
+    units = list(cut(SPAN))
+    assert [units[0].start, units[-1].end] == [SPAN.start, SPAN.end]
+    assert all(left.end == right.start for left, right in pairwise(units))
+    lengths = [unit.length for unit in units]
+    assert lengths.count(DAY) == 1
+    assert (lengths[0], lengths[-1]) == (53 * MINUTE, 13 * MINUTE)
+    assert list(cut(Interval(NOON + MINUTE, NOON + 2 * MINUTE))) == [Interval(NOON + MINUTE, NOON + 2 * MINUTE)]
+
+
+def accountant(store: DuckdbStore, summaries: Summaries) -> Accountant:
+    return Accountant(store, Agreement("A", (G1, G3), UTC), SETTLE, summaries=summaries)
+
+
+def account(store: DuckdbStore, summaries: Summaries, as_of: Instant, *windows: Announcement) -> tuple[object, int]:
+    """The figures of both guarantees, and how many summaries were counted for them."""
+    before = summaries.made
+    made = accountant(store, summaries)
+    basis = made.basis(SPAN, as_of, windows)
+    figures = [made.account(guarantee, basis) for guarantee in (G1, G3)]
+    return figures, summaries.made - before
+
+
+def test_late_results_and_late_windows_count_again_only_what_they_touch(store: DuckdbStore) -> None:
+    chance = random.Random(1)
+    keep(store, some_runs(chance), NOON + 2 * DAY)
+    summaries = Summaries(store)
+    units = len(list(cut(SPAN)))
+    first, counted = account(store, summaries, NOON + 3 * DAY)
+    assert counted == 2 * units + 2 * units, "of two checks: presences, which both guarantees share, and timings"
+    keep(store, [run(NOON + HOUR, check="card", region="east", outcome="malformed")], NOON + 4 * DAY)
+    second, counted = account(store, summaries, NOON + 5 * DAY)
+    assert counted == 2, "one presence and one timing of one check"
+    assert second != first
+    assert account(store, summaries, NOON + 3 * DAY) == (first, 0), "as of the day before, it is as it was"
+    late = Announcement("w", 1, Act.ANNOUNCE, NOON, NOON + 5 * MINUTE, NOON - 2 * HOUR, ("eligibility",))
+    _, counted = account(store, summaries, NOON + 5 * DAY, late)
+    assert counted == 2
+    assert account(store, Summaries(store), NOON + 3 * DAY)[0] == first, "and made from nothing it is the same"
+
+
+def test_forgetting_summaries_changes_no_figure(store: DuckdbStore) -> None:
+    keep(store, some_runs(random.Random(2)), NOON)
+    forgetful, mindful = Summaries(store, most=3), Summaries(store)
+    for _ in range(2):
+        assert account(store, forgetful, NOON + 2 * DAY)[0] == account(store, mindful, NOON + 2 * DAY)[0]
