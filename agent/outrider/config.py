@@ -164,7 +164,7 @@ class AgentConfig:
 
 def load_agent(path: Path, environ: Mapping[str, str] = os.environ) -> AgentConfig:
     """Read an agent's file and the scenarios it names. Raises ConfigError."""
-    loaded = load_file(path, AgentFile, names=ProcessNames(environ, path.parent))
+    loaded = load_file(path, AgentFile, names=ProcessNames(environ, path.parent), inspect=refuse_cards)
     file = loaded.value
     number = _number(loaded)
     checks = tuple(_checks(loaded, path.parent))

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 from sandbox_support import Sandbox, running
-from wire_support import Certificates, certificates  # noqa: F401 - a fixture
+from wire_support import Certificates
 
 from outrider.clock import SystemClock
 from outrider.codecs.iso8583 import Layout, Message, decode, encode
@@ -444,7 +444,7 @@ def _always(scenario: Scenario) -> Any:
 
 async def test_the_switch_is_reached_over_tls_and_one_that_nobody_vouches_for_is_told_nothing(
     switch: Switch,
-    certificates: Certificates,  # noqa: F811
+    certificates: Certificates,
 ) -> None:
     line = Line(
         Board(edge.generator(1, "faults"), edge.monotonic),

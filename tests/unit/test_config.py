@@ -590,3 +590,27 @@ def test_a_check_whose_probe_lacks_its_library_does_not_load(
     assert load(folder, text).checks
     monkeypatch.setattr("outrider.codecs.extras.find_spec", lambda name: None)
     assert complaint(folder, text) == f"agent.yaml:13:15: step 'ask' of scenario 'ask' {told}"
+
+
+UNLISTED = "4916123456789010"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("url: https://gateway.test", f"url: https://gateway.test/{UNLISTED}", 10),
+        ("url: https://gateway.test", f"url: https://gateway.test\n    headers: {{ X-Card: '{UNLISTED}' }}", 11),
+        ("region: us-east", f"region: '{UNLISTED}'", 2),
+        ("region: us-east", f"region: us-east # {UNLISTED}", 2),
+    ],
+)
+def test_an_agents_file_holds_no_unlisted_card_number(folder: Path, old: str, new: str, line: int) -> None:
+    with pytest.raises(ConfigError, match=r"491612\*{6}9010 is a card number") as refused:
+        load(folder, AGENT.replace(old, new))
+    assert refused.value.line == line
+
+
+def test_a_token_from_outside_may_look_like_a_card_number(folder: Path) -> None:
+    headers = 'url: https://gateway.test\n    headers: { X-Token: "${env:TOKEN}" }'
+    config = load(folder, AGENT.replace("url: https://gateway.test", headers), TOKEN=UNLISTED)
+    assert UNLISTED in config.secret_values

@@ -274,6 +274,23 @@ def test_an_answer_to_json_that_is_not_json_is_malformed_unless_it_has_no_conten
     assert seen(page, {"path": "/page"}).findings == ()
 
 
+def test_json_is_read_whatever_the_answer_calls_it() -> None:
+    """A gateway that plays back an answer under its idempotency key may forget its type; the id in it is needed."""
+    replayed = HttpReply(200, (("Content-Type", "text/html; charset=utf-8"),), b' {"id":"ch_1","refunds":[]}')
+    form = {"path": "/v1/charges", "method": "POST", "form": {"amount": 100}}
+    assert seen(replayed, form).findings == ()
+    assert seen(replayed, form).facts["json.id"] == ("ch_1",)
+    assert seen(replace(replayed, headers=()), form).facts["json.id"] == ("ch_1",)
+    assert seen(replayed).findings == (Finding("not-json", "body/type", "expected JSON, got text/html; charset=utf-8"),)
+    assert seen(replayed).facts["json.id"] == ("ch_1",)
+
+
+@pytest.mark.parametrize("body", [b"", b"1", b'"text"', b"{not json}", b"[" * 100_000, b"\xff{}", b"<p>{}</p>"])
+def test_what_neither_says_that_it_is_json_nor_is_has_no_json_facts(body: bytes) -> None:
+    read = seen(HttpReply(200, (("Content-Type", "text/plain"),), body), {"path": "/page"})
+    assert (read.findings, set(read.facts)) == ((), {"status", "header.content-type"})
+
+
 @pytest.mark.parametrize(
     ("contains", "missing"),
     [([], []), (["Welcome"], []), (["Welcome", "back"], ["back"]), (["welcome"], ["welcome"]), (["é"], [])],

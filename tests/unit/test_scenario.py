@@ -207,6 +207,28 @@ def test_an_answer_without_what_is_to_be_captured_is_malformed() -> None:
     assert run.outcome.detail == "the answer has no json.id to capture"
 
 
+DECLINE = {**PAY, "expect": {"status": "402"}}
+
+
+def test_an_expected_refusal_has_nothing_to_capture_and_nothing_to_undo() -> None:
+    run = begin(scenario(DECLINE, cleanup=[UNDO_BY_ID], names=NAMES))
+    assert play(run, status(402, status="402")) == ["pay"]
+    assert (run.outcome.outcome, run.next(), state_of(run)) == (C.OK, None, CleanupState.NONE)
+
+
+def test_what_should_have_been_refused_and_was_not_is_undone_by_the_name_it_gave() -> None:
+    run = begin(scenario(DECLINE, cleanup=[UNDO_BY_ID], names=NAMES))
+    assert play(run, facts(status="200", id="P-1"), facts()) == ["pay", "undo"]
+    assert (run.outcome.place, state_of(run)) == ("expect/status", CleanupState.CONFIRMED)
+
+
+@pytest.mark.parametrize("answer", [status(500, status="500"), facts(status="204")])
+def test_only_a_refusal_may_leave_out_what_is_to_be_captured(answer: Observation) -> None:
+    run = begin(scenario({**PAY, "expect": {"status": ["204", "500"]}}, cleanup=[UNDO_BY_ID], names=NAMES))
+    play(run, answer)
+    assert (run.outcome.outcome, run.outcome.place) == (C.MALFORMED, "expect/id")
+
+
 # --- rule 4: when cleanup runs -----------------------------------------------------------------------------------
 
 

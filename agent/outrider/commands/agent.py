@@ -11,7 +11,7 @@ from pathlib import Path
 
 from outrider.agent_http import AgentMetrics, Readiness, build_app
 from outrider.clock import SystemClock
-from outrider.commands import BAD_CONFIG, FAILED, PASS
+from outrider.commands import BAD_CONFIG, FAILED, PASS, complain
 from outrider.commands.processes import log_to_stderr, run_on_loop, serving, stop_on_signals
 from outrider.config import AgentConfig, load_agent
 from outrider.core.units import SECOND, Duration
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         config = load_agent(arguments.config)
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        complain(error)
         return BAD_CONFIG
     clock = SystemClock()
     try:

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from outrider.clock import SystemClock
-from outrider.commands import BAD_CONFIG, FAILED, INCONCLUSIVE, PASS
+from outrider.commands import BAD_CONFIG, FAILED, INCONCLUSIVE, PASS, complain
 from outrider.commands.dry_run import show
 from outrider.commands.library import SandboxError, own_sandbox, running_sandbox
 from outrider.commands.processes import run_on_loop
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         return run_on_loop(_run(arguments))
     except (ConfigError, _NoSuchCheckError) as error:
-        print(error, file=sys.stderr)
+        complain(error)
         return BAD_CONFIG
     except SandboxError as error:
         print(f"outrider once: {error}", file=sys.stderr)

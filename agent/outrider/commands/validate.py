@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from outrider.commands import BAD_CONFIG, PASS
+from outrider.commands import BAD_CONFIG, PASS, complain
 from outrider.config import AgentConfig, load_agent, load_scenario
 from outrider.core.guarantee import Agreement
 from outrider.core.units import format_duration
@@ -32,10 +31,10 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             good.append((path, _load(path)))
         except ConfigError as error:
-            print(error, file=sys.stderr)
+            complain(error)
             mistakes += 1
     for mistake in _between(good):
-        print(mistake, file=sys.stderr)
+        complain(mistake)
         mistakes += 1
     print(f"{len(paths)} files, {mistakes} mistakes" if mistakes else f"{len(paths)} files are right")
     return BAD_CONFIG if mistakes or not paths else PASS

@@ -1,7 +1,7 @@
 """What a request asks for in money (rule 2).
 
-An amount is what stands under a key with "amount" in its name, in any mapping of the request, in a body that is JSON or
-a form, and in a path's query. Below such a key every number counts, but for those under another currency's name.
+An amount is what stands under a key with "amount" in its name, in any mapping of the request, in a body that is JSON,
+XML or a form, and in a path's query. Below such a key every number counts, but for those under another currency's name.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from outrider.codecs.fhir_request import NPI_SYSTEM
 from outrider.hygiene import cards, money
 from outrider.hygiene.walking import Place, fields, names
 from outrider.scenario import OPAQUE, Call, Cleanup, Inquiry, Money, Problem, Scenario, Step, plain_names, render
-from outrider.strict_yaml import Located
+from outrider.strict_yaml import ConfigError, Located
 
 _NOT_LISTED = (
     "is a card number, and no published test number (outrider/codecs/published_cards.py); "
@@ -19,12 +20,17 @@ _NOT_LISTED = (
 _INQUIRY_PAYS = "an inquiry asks, and moves no money: ask by a reference or an id, without an amount"
 _NPI_KINDS = ("x12", "fhir")
 _ROUTING_KEYS = ("routingnumber", "abanumber", "routingtransitnumber")
+_COMMENT = re.compile(r"(?:^|\s)#(.*)")
 
 
 def refuse_cards(located: Located) -> None:
-    """Raise ConfigError at the first card number of a document that is not on the list."""
+    """Raise ConfigError at the first card number of a document that is not on the list; comments are read too."""
     for place, shown in cards.unlisted(located.value):
         raise located.error(place, f"{shown} {_NOT_LISTED}", at_key=shown.startswith("in the key"))
+    for number, line in enumerate(located.text.split("\n"), 1):
+        if comment := _COMMENT.search(line):
+            for _, shown in cards.unlisted(comment[1]):
+                raise ConfigError(located.file, number, comment.start(1), f"{shown} {_NOT_LISTED}")
 
 
 def problems(scenario: Scenario) -> Iterator[Problem]:

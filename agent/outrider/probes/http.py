@@ -5,7 +5,10 @@ within it become keys in brackets, as card gateways want them: `card: {number: .
 first of a list `items[0]=...`. true, false and numbers are written as in YAML, null as an empty text.
 
 Facts: `status`, `header.<name in lower case>`, and `json.<path>` for each scalar of a JSON answer
-("json.card.last4", "json.items.0.id"), the first 500 of them, where the path has at most 200 characters.
+("json.card.last4", "json.items.0.id"), the first 500 of them, where the path has at most 200 characters. A body that is
+a JSON object or list is read whatever type it says it has: gateways have been seen to forget the type when they play an
+answer back under its idempotency key, and the id in it is what a payment is given back by. Where JSON was sent, an
+answer that does not say that it is JSON is a finding all the same.
 
 Findings: a status that is no success, at `status`. Beside a status of 4xx that speaks of this request, each code of a
 JSON answer, at its path: a field whose name ends with "code" or "reason" ("json.error.decline_code"). It comes before
@@ -99,14 +102,16 @@ class HttpProbe:
             fact = f"header.{name.lower()}"
             facts[fact] = (*facts.get(fact, ()), value)
         findings = list(status_findings(reply))
-        if "json" in reply.header("Content-Type").lower():
+        says_json = "json" in reply.header("Content-Type").lower()
+        if says_json or reply.body.lstrip().startswith((b"{", b"[")):
             try:
                 told = dict(islice(_leaves(json.loads(reply.body)), _MOST_FACTS))
                 facts |= {path: (text,) for path, text in told.items()}
                 findings = [*_codes(reply, told), *findings]
             except (ValueError, RecursionError):
-                findings.append(Finding("not-json", "body/json", "the body says that it is JSON, and is not"))
-        elif _expects_json(prepared) and not findings and reply.status != 204:
+                if says_json:
+                    findings.append(Finding("not-json", "body/json", "the body says that it is JSON, and is not"))
+        if not says_json and _expects_json(prepared) and not findings and reply.status != 204:
             findings.append(
                 Finding(
                     "not-json", "body/type", f"expected JSON, got {reply.header('Content-Type') or 'no content type'}"

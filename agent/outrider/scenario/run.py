@@ -20,7 +20,8 @@ Rules
    answer came between. What never happened, no cleanup of it has to undo.
 6. Cleanup is never measured. One that is not answered ok leaves the run's cleanup unconfirmed.
 7. What an answer names is captured as soon as the answer is ours and holds together, even where it is not the one
-   that was expected: it may say what has to be undone.
+   that was expected: it may say what has to be undone. An expected 4xx (a decline) need not name anything: `capture`
+   is there for when it is not refused.
 8. A generator that cannot draw (ValueError) is the agent's fault, and ends the run like any other failed step.
 9. Each request comes with its `plain` form, for rules about what a scenario may send: what the agent draws and what a
    secret holds is `OPAQUE` there. So is what was captured, in a path and in a cleanup: an id of the service's own must
@@ -34,7 +35,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from outrider.core.outcome import OK, Expected, Observation, Outcome, OutcomeClass, OutcomeTable, classify
-from outrider.scenario.answers import captured, is_ours
+from outrider.scenario.answers import captured, is_ours, may_have_happened
 from outrider.scenario.file import Cleanup, Inquiry, Scenario, Step
 from outrider.scenario.naming import OPAQUE, Scalar, as_text, is_generator, plain_names, references, render
 from outrider.scenario.undoing import CleanupState, Undoing
@@ -142,7 +143,8 @@ class ScenarioRun:
         except ValueError as error:
             outcome = _undrawn(error)
         names = captured(call.step, observation) if is_ours(outcome) else {}
-        if missing := call.step.capture.keys() - names.keys() if outcome.is_ok else ():
+        must_name = outcome.is_ok and may_have_happened(observation)
+        if missing := call.step.capture.keys() - names.keys() if must_name else ():
             outcome = _missing(call.step.capture[min(missing)])
         if is_absent := not outcome.is_ok and self._says_absent(call.step, observation):
             names = {}
