@@ -39,7 +39,7 @@ def _rows(frame: bytes, pan: bytes) -> Iterator[str]:
     hidden = set(_hidden(frame, pan))
     written = [_MASKED if place in hidden else f"{byte:02X}" for place, byte in enumerate(frame)]
     for start in range(0, len(written), _IN_A_ROW):
-        yield f"  {start:04X}  {'.'.join(written[start : start + _IN_A_ROW])}"
+        yield f"  {start:04X}  {':'.join(written[start : start + _IN_A_ROW])}"
 
 
 def _hidden(frame: bytes, pan: bytes) -> Iterator[int]:

@@ -20,7 +20,7 @@ _NAMES = (
 _IN_BRACKETS = r"\]{0,4}(?:\[[A-Za-z0-9_]{0,40}\]){0,3}"
 _HEADERS = r"(?:(?:proxy-)?authorization|(?:set-)?cookie)"
 _NAMED = re.compile(
-    rf"(?i:(?P<header>{_HEADERS})|{_NAMES}){_IN_BRACKETS}(?P<quote>\\{{0,7}}[\"']|)\s{{0,32}}"
+    rf"(?i:(?P<header>{_HEADERS})|{_NAMES}){_IN_BRACKETS}(?P<quote>\\{{0,7}}[\"']|)\]{{0,4}}\s{{0,32}}"
     r"(?:[:=]>?|(?(header),(?=\s{0,32}b?\\{0,7}[\"'])|(?!)))"  # a comma: ('Authorization', 'Basic ...')
     r"[ \t]{0,32}(?:\r?\n[ \t]{1,32})?(?:b(?=[\"']))?(?P<open>\\{0,7}[\"']|)"
 )
