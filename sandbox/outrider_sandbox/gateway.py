@@ -45,13 +45,20 @@ from outrider_sandbox.tokens import Tokens
 from outrider_sandbox.verification import avs_result, cvv_result
 
 COMPONENT = "gateway"
+_AS_LETTERS = str.maketrans("0123456789", "ghijklmnop")
+
+
+def prefix_of(nonce: bytes) -> str:
+    """What the identifiers of one start begin with. Letters alone: with the digits of a count behind it, a token would
+    now and then look like a card number, and whoever guards against those would not send it."""
+    return hmac.digest(nonce, b"identifiers", "sha256").hex()[:8].translate(_AS_LETTERS)
 
 
 class Gateway:
     """The gateway's rooms. `nonce` makes the identifiers of this start unlike those of any other."""
 
     def __init__(self, settings: Settings, now: Callable[[], datetime], nonce: bytes) -> None:
-        prefix = _in_letters(hmac.digest(nonce, b"identifiers", "sha256")[:4])
+        prefix = prefix_of(nonce)
         settlement = timedelta(seconds=settings.settlement_s)
         self._settings = settings
         self._endings = dict(settings.decline_endings)
@@ -164,8 +171,3 @@ class Gateway:
 
     def _inquire(self, call: Call) -> Answer:
         return inquire(call.request, "payments", State, self._ledger.find)
-
-
-def _in_letters(some: bytes) -> str:
-    """Bytes as letters: with digits before it, a running number could look like a card's."""
-    return some.hex().translate(str.maketrans("0123456789", "ghijklmnop"))

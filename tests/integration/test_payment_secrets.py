@@ -43,7 +43,7 @@ def dry(scenario: Scenario) -> str:
     check = Check("c", scenario, Target("t", "http://x.test"), Timetable("t", "c", 60 * SECOND), SECOND)
     drawn = itertools.count(1)
     shown = list(requests(check, lambda name: f"{name}-{next(drawn)}", frozenset()))
-    assert len(shown) == len(scenario.steps) + len(scenario.cleanup)
+    assert len(shown) == len(list(scenario.located_steps()))
     assert all(each.sent for each in shown)
     return "\n".join(each.sent for each in shown)
 

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from sandbox_support import GOOD_CARD, Reply, Sandbox, card, order, running
 
+from outrider.redact import card_numbers
+from outrider_sandbox.gateway import prefix_of
+
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
@@ -87,6 +90,13 @@ async def test_the_oldest_tokens_are_forgotten() -> None:
     async with running(keep=2) as sandbox:
         first, second, third = [await tokenise(sandbox) for _ in range(3)]
         assert [(await sandbox.get(f"/v1/tokens/{token}")).http for token in (first, second, third)] == [404, 200, 200]
+
+
+def test_no_identifier_looks_like_a_card_number_whatever_the_start() -> None:
+    prefixes = {prefix_of(number.to_bytes(32, "big")) for number in range(500)}
+    assert len(prefixes) == 500
+    assert all(prefix.isalpha() and len(prefix) == 8 for prefix in prefixes)
+    assert not any(card_numbers(f"tok_{prefix}{count:08d}") for prefix in prefixes for count in range(20))
 
 
 @pytest.mark.parametrize(

@@ -628,7 +628,6 @@ EXAMPLES = [
     one("bad request", lambda: reply(status=400), C.PROBE_FAULT, "status=400"),
     one("bad request, as expected", lambda: reply(status=400), C.OK, status="400"),
     one("another content type", lambda: reply(status=415), C.PROBE_FAULT, "status=415"),
-    one("unprocessable", lambda: reply(status=422), C.PROBE_FAULT, "status=422"),
     one("a conflict", lambda: reply(status=409), C.BUSINESS_UNEXPECTED, "status=409"),
     one("a conflict, as expected", lambda: reply(status=409), C.OK, status="409"),
     one("a decline and its reason", lambda: declined("insufficient_funds"), C.BUSINESS_UNEXPECTED, "status=402"),

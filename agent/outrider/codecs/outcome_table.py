@@ -38,7 +38,6 @@ OUTCOME_TABLE: OutcomeTable = (
     # What rejects our request is ours; one that does not fit how things stand is for whoever expected another state.
     Rule("status", "400", C.PROBE_FAULT),
     Rule("status", "415", C.PROBE_FAULT),
-    Rule("status", "422", C.PROBE_FAULT),
     Rule("status", "409", C.BUSINESS_UNEXPECTED),
     Rule("status", "*", C.MALFORMED),  # 404 too: what was made before is denied, or a page is gone
     # A decline's own code (JSON, beside a status of 4xx): the issuer's trouble is the partner's, whatever was expected

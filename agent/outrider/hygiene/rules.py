@@ -56,8 +56,9 @@ def as_written(scenario: Scenario, step: Step) -> Mapping[str, Any]:
 
 def _identifiers(kind: str, request: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
     """Rule 3. In FHIR an id says by its system that it is an NPI; a provider's is one without a system."""
-    found = dict(fields(request))
-    for place, leaf in found.items():
+    every = list(fields(request))  # a form's key may stand twice
+    found = dict(every)
+    for place, leaf in every:
         text = str(leaf)
         if OPAQUE in text:
             continue
