@@ -23,7 +23,7 @@ COMMANDS = {
     "report": "the statement of a period, with a verdict for each guarantee",
     "window": "announce, complete, cancel and list maintenance windows",
 }
-_EXTRAS = {"duckdb": "collector", "numpy": "collector", "jinja2": "collector", "locust": "load"}
+_EXTRAS = {"duckdb": "collector", "numpy": "collector", "jinja2": "collector", "fpdf": "collector", "locust": "load"}
 
 
 class Command(Protocol):
