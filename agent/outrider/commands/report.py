@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         return PASS
     try:
         statement = _filed(arguments.statement) if arguments.statement else run_on_loop(_asked(arguments))
-        _write_forms(statement, arguments)
+        write_forms(statement, {form: getattr(arguments, form) for form in _FORMS if getattr(arguments, form)})
     except CollectorError as error:
         print(f"outrider report: {error}", file=sys.stderr)
         return BAD_CONFIG if error.refused else FAILED
@@ -86,23 +86,25 @@ def _filed(path: Path) -> Any:
     return plain
 
 
-def _write_forms(plain: Any, arguments: argparse.Namespace) -> None:
-    """Make every form that is asked for, then write them: a mistake in one leaves no half of the set behind."""
-    wanted = {form: getattr(arguments, form) for form in _FORMS if getattr(arguments, form)}
+def write_forms(plain: Any, wanted: Mapping[str, str]) -> None:
+    """Make every form (csv, html, pdf), then write each where it is wanted; "-" is standard output, for CSV.
+
+    A mistake in one leaves no half of the set behind. Raises OSError, and ValueError for what is no statement.
+    """
     if not wanted:
         return
     from outrider_collector.forms.reading import read_statement
 
     statement = read_statement(plain)
-    made = {target: _maker(form)(statement) for form, target in wanted.items()}
-    if len(made) < len(wanted):
+    if len(set(wanted.values())) < len(wanted):
         raise ValueError("two forms go into the same file")
-    for target, content in made.items():
-        if target == "-" and target == arguments.csv:
-            sys.stdout.buffer.write(content)
+    made = {form: _maker(form)(statement) for form in wanted}
+    for form, target in wanted.items():
+        if (form, target) == ("csv", "-"):
+            sys.stdout.buffer.write(made[form])
             sys.stdout.buffer.flush()
         else:
-            Path(target).write_bytes(content)
+            Path(target).write_bytes(made[form])
 
 
 def _maker(form: str) -> Callable[[Statement], bytes]:
