@@ -26,7 +26,7 @@ _ISA_BYTES = 106
 # TA105 by what the reader found.
 _TA105: Mapping[str, str] = {
     "iea02-isa13": "001",
-    "isa-width": "008",
+    "isa-width": "022",
     "isa-digits": "018",
     "isa15": "020",
     "iea01-count": "021",
@@ -40,6 +40,9 @@ _TA105: Mapping[str, str] = {
     "no-ge": "022",
     "misplaced": "022",
 }
+
+# TA105 for an element of ISA that is not digits.
+_TA105_OF_DIGITS: Mapping[str, str] = {"ISA09": "014", "ISA10": "015", "ISA12": "017", "ISA13": "018", "ISA14": "019"}
 
 # IK502 by what the reader found; anything else inside a set is "one or more segments in error".
 _IK502: Mapping[str, str] = {
@@ -83,7 +86,14 @@ def reject(
         return None
     isa = received.isa
     is_ta1 = error.code in _TA105 or len(received.group) < 9
-    ta1: x12.Line = ("TA1", isa[13], isa[9], isa[10], "R", _TA105.get(error.code, "022"))
+    ta1: x12.Line = (
+        "TA1",
+        isa[13],
+        isa[9],
+        isa[10],
+        "R",
+        _TA105_OF_DIGITS.get(error.where) or _TA105.get(error.code, "022"),
+    )
     try:
         payload = x12.write(
             () if is_ta1 else (_draft_999(error.code, received),),

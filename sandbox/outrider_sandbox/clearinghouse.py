@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import hmac
 import uuid
-from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -50,6 +49,7 @@ from outrider.codecs.professional_claim import Submission, Verdict
 from outrider.codecs.x12 import X12Error
 from outrider_sandbox.acknowledge import TYPE_999, reject
 from outrider_sandbox.answers import Answer, Refusal
+from outrider_sandbox.basic import knows_basic
 from outrider_sandbox.claims import judge_claim
 from outrider_sandbox.line import Call, Line
 from outrider_sandbox.members import judge
@@ -120,7 +120,9 @@ class Clearinghouse:
     def _plain(self, call: Call) -> Answer:
         if call.request.content_type != EDI_X12:
             raise Refusal(415, "unsupported_media_type", f"Content-Type is not {EDI_X12}")
-        if self._settings.core_username and not self._knows_basic(call.request.headers.get("Authorization", "")):
+        if self._settings.core_username and not knows_basic(
+            call.request.headers.get("Authorization", ""), self._settings
+        ):
             refusal = Refusal(401, "unauthorized", "the credentials (HTTP Basic) are not the ones agreed on").answer
             return replace(refusal, headers={"WWW-Authenticate": 'Basic realm="outrider-sandbox"'})
         try:
@@ -245,12 +247,6 @@ class Clearinghouse:
         given = f"{username}\n{password}".encode()
         agreed = f"{self._settings.core_username}\n{self._settings.core_password}".encode()
         return hmac.compare_digest(given, agreed)
-
-    def _knows_basic(self, header: str) -> bool:
-        scheme, _, given = header.partition(" ")
-        agreed = b64encode(f"{self._settings.core_username}:{self._settings.core_password}".encode())
-        is_right = hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), agreed)
-        return is_right and scheme.lower() == "basic"
 
     def _envelope_error(self, payload_id: str, client: str, refused: _EnvelopeRefused) -> Envelope:
         envelope = self._envelope(payload_id, client, ENVELOPE_ERROR, b"", refused.code)

@@ -12,6 +12,7 @@ from sandbox_support import Sandbox, running
 
 from outrider.clock import SystemClock
 from outrider.codecs.outcome_table import OUTCOME_TABLE
+from outrider.commands.dry_run import requests
 from outrider.commands.library import load_library
 from outrider.config import load_scenario
 from outrider.core.outcome import Outcome, OutcomeClass
@@ -83,6 +84,16 @@ async def test_every_scenario_in_the_box_is_ok_against_the_sandbox(sandbox: Sand
     execution = await run(sandbox, name)
     assert execution.outcome == Outcome(OutcomeClass.OK)
     assert execution.cleanup is not CleanupState.UNCONFIRMED
+
+
+async def test_every_scenario_in_the_box_can_be_shown_before_anything_is_sent(sandbox: Sandbox) -> None:
+    generate = Generators(SystemClock(), CountedNumbers(), lambda name: name)
+    for check in load_library(sandbox.url, sandbox.services).checks:
+        first = next(requests(check, generate, frozenset()))
+        assert (first.why_not, bool(first.sent)) == ("", True), check.name
+        assert first.url.startswith(check.target.url.partition("://")[0].replace("https", "tls")), check.name
+    counts = (await sandbox.get("/counts")).json
+    assert counts["totals"]["received"] == 0
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -192,7 +203,7 @@ async def test_a_claim_that_expects_a_999_is_ok_wherever_one_comes(claim_answer:
     scenario = load_scenario(SHIPPED["claim-submit"])
     (step,) = scenario.steps
     other = msgspec.structs.replace(step, request={**step.request, "envelope": wire, "path": path}, expect={"ack": "A"})
-    async with running(claim_answer=claim_answer) as sandbox:
+    async with running(claim_answer=claim_answer, services=dict.fromkeys(SERVICES, 0)) as sandbox:
         made = msgspec.structs.replace(scenario, steps=[other])
         assert (await run(sandbox, "claim-submit", scenario=made)).outcome == Outcome(OutcomeClass.OK)
 

@@ -4,7 +4,8 @@ Rules
 -----
 1. The answer goes back the way the inquiry came: sender and receiver change places, usage stays.
 2. TRN01 is "2" and TRN02 the inquiry's trace, on the patient's level; BHT03 is the inquiry's.
-3. A rejection ends the hierarchy at its level: nothing stands below it, and it excludes benefits.
+3. A rejection ends the hierarchy at its level: nothing stands below it, and it excludes benefits. In its loop it
+   follows the name and precedes the demographics.
 
 Source: X12 005010X279A1 (271).
 """
@@ -104,7 +105,7 @@ def _levels(inquiry: Inquiry, last: str, rejections: Sequence[Rejection], trace:
         letter = level.letter
         back: list[Line] = [("TRN", "2", trace, inquiry.trace_originator)] if letter == last and letter in "CD" else []
         above, below = (_rejected(rejections, number + letter) for number in ("2000", "2100"))
-        levels.append(Level(letter, level.code, [*back, *above, *level.lines, *below]))
+        levels.append(Level(letter, level.code, [*back, *above, *level.lines[:1], *below, *level.lines[1:]]))
     return level_lines(levels, last)
 
 

@@ -82,12 +82,12 @@ def write_response(
 
 
 def _rejected_above(request: ReviewRequest, rejection: ReviewRejection) -> list[Line]:
-    """The hierarchy down to the rejection's level: on the level itself it stands before the names, else behind."""
+    """The hierarchy down to the rejection's level: on the level itself it stands before the name, else right behind."""
     level = rejection.loop[-1]
     names = {each.letter: each.lines for each in levels_of(request)}
     if level not in names:
         raise X12Error("bad-loop", "the request has no dependent to reject", "AAA")
     lines = level_lines(levels_of(request), level)
     refused = rejection_line(rejection.code, rejection.follow_up)
-    place = len(lines) - len(names[level]) if rejection.loop.startswith("2000") else len(lines)
+    place = len(lines) - len(names[level]) + (0 if rejection.loop.startswith("2000") else 1)
     return [*lines[:place], refused, *lines[place:]]

@@ -62,7 +62,7 @@ def read_response(raw: bytes, *, trace: str, claim: str, control_number: int) ->
     BHT03 and CLM01, once for each TRN that carries one), "ack" (IK501 and AK901).
     """
     sent = SentNumbers(GUIDE.functional_id, GUIDE.set_id, control_number, SET_CONTROL_NUMBER)
-    return observe(raw, _Reading(trace, claim), Acknowledgements(sent))
+    return observe(raw, _Reading(trace, claim), acknowledging=Acknowledgements(sent))
 
 
 class _Reading:

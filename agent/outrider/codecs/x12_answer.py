@@ -5,7 +5,10 @@ Rules
 1. A message that does not hold together gives one finding (`x12/...`) and no facts.
 2. Then, in this order: what the acknowledgements reject (TA1, 999), a set or version that was not asked for, an
    answer to somebody else's question, and what the answer itself rejects, in the order of the answer.
-3. Nothing that identifies a person leaves: only codes of the standard's own shape are repeated, and the trace only
+3. An acknowledgement is ours if it repeats our control number (TA101, AK102). Of another one only that it is another
+   counts: what it rejects is not our request.
+4. A 999 begins with AK1 and ends with AK9.
+5. Nothing that identifies a person leaves: only codes of the standard's own shape are repeated, and the trace only
    where it is ours (a foreign one is often an account number).
 
 Source: X12 005010X231A1 (999), X12.5 (TA1).
@@ -33,9 +36,12 @@ from outrider.core.outcome import Finding, Observation
 
 SIGNS = ascii_uppercase + digits
 LETTERS = frozenset(ascii_uppercase)
+_TA1_VERDICTS = frozenset("AER")
+_VERDICTS = frozenset("AEMPRWX")
 _NOTES = frozenset(f"{note:03d}" for note in range(1000))
 _COUNT = re.compile(r"[0-9]{1,6}")
 _MISMATCH = Finding("mismatch", "echo/trn", "the answer does not carry the trace that was sent")
+_CONTROL_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 class AnswerReading(Protocol):
@@ -72,15 +78,23 @@ class Acknowledging(Protocol):
         """What the acknowledgements say."""
 
 
-def observe(raw: bytes, reading: AnswerReading, acknowledging: Acknowledging | None = None) -> Observation:
+def observe(
+    raw: bytes,
+    reading: AnswerReading,
+    *,
+    control_number: int | None = None,
+    acknowledging: Acknowledging | None = None,
+) -> Observation:
     """Read a whole answer with `reading`. Never raises. Fact "set": each ST01; "TA1" for a TA1 alone.
+
+    `control_number` is what ISA13 and GS06 of the request were; None leaves acknowledgements unmatched.
 
     With `acknowledging`, a 999 that accepts is a full answer, alone or beside the set that was asked for, and they may
     come as several interchanges: one thing is acknowledged twice, by whoever took it in and by whoever it is for.
     """
     try:
         if acknowledging is None:
-            return _observe((read(raw),), reading, _REFUSING)
+            return _observe((read(raw),), reading, _Refusing(control_number))
         return _observe(read_transmission(raw), reading, acknowledging)
     except X12Error as error:
         return Observation.failed(error.code, f"x12/{error.where}", str(error))
@@ -118,21 +132,23 @@ def _observe(
 class _Refusing:
     """Acknowledgements that only count where they refuse: the answer that was asked for is another set."""
 
-    def __init__(self) -> None:
+    def __init__(self, control_number: int | None) -> None:
         self.is_answer = False
         self.mismatches: list[Finding] = []
+        self._control_number = control_number
 
     def read_ta1(self, segment: Segment) -> Iterable[Finding]:
-        return ta1_findings(segment)
+        return (_stranger(segment),) if _is_foreign(segment.get(1), self._control_number) else ta1_findings(segment)
 
     def read_999(self, transaction: Transaction) -> Iterable[Finding]:
-        return findings_of_999(transaction)
+        opening, closing = transaction.segments[1], transaction.segments[-2]
+        if opening.id != "AK1" or closing.id != "AK9":
+            refuse("not-a-999", "a 999 begins with AK1 and ends with AK9", transaction.segments[0])
+        foreign = _is_foreign(opening.get(2), self._control_number)
+        return (_stranger(opening),) if foreign else findings_of_999(transaction)
 
     def facts(self) -> dict[str, tuple[str, ...]]:
         return {}
-
-
-_REFUSING = _Refusing()
 
 
 def code_of(codes: Set[str], segment: Segment, element: int) -> str:
@@ -155,9 +171,19 @@ def _unasked(transaction: Transaction, wanted: str, version: str) -> Finding:
     return Finding("wrong-version", "x12/GS08", f"a {wanted}, but not one of {version} {where}")
 
 
+def _is_foreign(number: str, control_number: int | None) -> bool:
+    """Whether an acknowledgement's number is not ours. Leading zeros do not count: GS06 has none, AK102 may."""
+    return control_number is not None and not (_CONTROL_NUMBER.fullmatch(number) and int(number) == control_number)
+
+
+def _stranger(segment: Segment) -> Finding:
+    what = f"{segment.id} acknowledges what was not sent {at(segment)}"
+    return Finding("mismatch", "echo/ack", what)
+
+
 def ta1_findings(segment: Segment) -> Iterator[Finding]:
     """What a TA1 refuses. Raises X12Error("bad-code")."""
-    if code_of(LETTERS, segment, 4) not in ("A", "E"):
+    if code_of(_TA1_VERDICTS, segment, 4) not in ("A", "E"):
         note = code_of(_NOTES, segment, 5)
         yield Finding(note, "ta1/TA105", f"our interchange was rejected {at(segment)}")
 
@@ -172,7 +198,7 @@ def findings_of_999(transaction: Transaction) -> Iterator[Finding]:
             case "IK4" if first_error and "element" not in first_error:
                 first_error += f", element {_number(segment.get(1))}, error {_number(segment.get(3))}"
             case "IK5" | "AK9":
-                verdict = code_of(LETTERS, segment, 1)
+                verdict = code_of(_VERDICTS, segment, 1)
                 if verdict not in ("A", "E"):
                     what = "our transaction set" if segment.id == "IK5" else "our group"
                     detail = f"{what} was rejected{first_error} {at(segment)}"

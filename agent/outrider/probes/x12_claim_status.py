@@ -64,4 +64,5 @@ class ClaimStatusRequest(CoreRequest, frozen=True, kw_only=True, forbid_unknown_
 
     @staticmethod
     def read(payload: bytes, sent: Mapping[str, str]) -> Observation:
-        return claim_status.read_response(payload, trace=sent["trace"])
+        number = int(sent["control_number"])
+        return claim_status.read_response(payload, trace=sent["trace"], control_number=number)

@@ -41,4 +41,5 @@ class EligibilityRequest(CoreRequest, frozen=True, kw_only=True, forbid_unknown_
 
     @staticmethod
     def read(payload: bytes, sent: Mapping[str, str]) -> Observation:
-        return eligibility.read_response(payload, trace=sent["trace"])
+        number = int(sent["control_number"])
+        return eligibility.read_response(payload, trace=sent["trace"], control_number=number)

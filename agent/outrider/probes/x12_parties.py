@@ -63,7 +63,7 @@ class CoreRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     def matched(self, drawn: Drawn) -> dict[str, str]:
         """What the answer has to bring back."""
-        return {"trace": drawn.trace}
+        return {"trace": drawn.trace, "control_number": str(drawn.control_number)}
 
     @property
     def patient(self) -> x12_request.Dependent | None:

@@ -59,4 +59,5 @@ class PriorAuthorizationRequest(CoreRequest, frozen=True, kw_only=True, forbid_u
 
     @staticmethod
     def read(payload: bytes, sent: Mapping[str, str]) -> Observation:
-        return prior_authorization.read_response(payload, trace=sent["trace"])
+        number = int(sent["control_number"])
+        return prior_authorization.read_response(payload, trace=sent["trace"], control_number=number)
