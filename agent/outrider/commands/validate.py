@@ -37,11 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
         complain(mistake)
         mistakes += 1
     files = _counted(len(paths), "file")
-    print(
-        f"{files}, {_counted(mistakes, 'mistake')}"
-        if mistakes
-        else f"{files} {'is' if len(paths) == 1 else 'are'} right"
-    )
+    verb = "is" if len(paths) == 1 else "are"
+    print(f"{files}, {_counted(mistakes, 'mistake')}" if mistakes else f"{files} {verb} right")
     return BAD_CONFIG if mistakes or not paths else PASS
 
 
