@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, reset_tzpath
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -18,9 +18,7 @@ from outrider.core.outcome import STANDINGS, OutcomeClass, Standing
 from outrider.core.period import PeriodKind
 from outrider.core.units import Duration, parse_instant
 from outrider.strict_yaml import ConfigError, DurationText, Loaded, ProcessNames, default, load_file
-
-# Periods are cut by the pinned time-zone data that statements name, not by whatever the machine has.
-reset_tzpath(())
+from outrider_collector.zones import find_zone
 
 
 class GuaranteeFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -116,11 +114,9 @@ def load_agreement(path: Path) -> Agreement:
     """Read an agreement. Raises ConfigError."""
     loaded = load_file(path, AgreementFile, expand=False)
     try:
-        zone = ZoneInfo(loaded.value.timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise loaded.located.error(
-            ("timezone",), f"{loaded.value.timezone!r} is not an IANA time zone; write it like America/New_York"
-        ) from None
+        zone = find_zone(loaded.value.timezone)
+    except ValueError as error:
+        raise loaded.located.error(("timezone",), str(error)) from None
     guarantees = tuple(_guarantee(loaded, number, zone) for number in range(len(loaded.value.guarantees)))
     try:
         in_force_from = None if loaded.value.in_force_from is None else parse_instant(loaded.value.in_force_from)
