@@ -27,6 +27,11 @@ async def ask_for_text(url: str, path: str) -> bytes:
     return await _ask(url, path, "GET", {}, None)
 
 
+async def send_text(url: str, path: str, body: bytes) -> Any:
+    """POST something that is no JSON; the JSON it answers. Raises CollectorError."""
+    return _decoded(url, await _ask(url, path, "POST", {}, body))
+
+
 async def ask(
     url: str,
     path: str,
@@ -36,7 +41,12 @@ async def ask(
     body: Mapping[str, Any] | None = None,
 ) -> Any:
     """One request; the JSON it answers. Raises CollectorError."""
-    raw = await _ask(url, path, method, dict(query or {}), None if body is None else msgspec.json.encode(body))
+    return _decoded(
+        url, await _ask(url, path, method, dict(query or {}), None if body is None else msgspec.json.encode(body))
+    )
+
+
+def _decoded(url: str, raw: bytes) -> Any:
     try:
         return msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -12,7 +12,7 @@ Rules
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TypeVar
 from zoneinfo import ZoneInfo
@@ -76,6 +76,20 @@ _FIELDS = {
 }
 """Which fields each act takes, beside `reason` and `author`."""
 
+_IMPORT_FIELDS = ("calendar", "timezone", "scope", "author", "allow_unknown_checks", "dry_run")
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarText:
+    """How a calendar is taken: its name, and what its events do not say themselves."""
+
+    name: str
+    zone: ZoneInfo | None = None
+    scope: tuple[str, ...] = ("*",)
+    author: str = ""
+    allow_unknown_checks: bool = False
+
+
 _Body = TypeVar("_Body", Wanted, FollowUp)
 
 
@@ -84,6 +98,7 @@ def add_windows(app: web.Application) -> None:
     app.router.add_get("/v1/windows", _list)
     app.router.add_post("/v1/windows", _announce)
     app.router.add_get("/v1/windows.ics", _export)
+    app.router.add_post("/v1/windows/import", _import)
     app.router.add_get("/v1/windows/{window}", _history)
     app.router.add_post(f"/v1/windows/{{window}}/{{act:{'|'.join(_FIELDS)}}}", _follow_up)
 
@@ -224,6 +239,64 @@ def _move(wanted: FollowUp, zone: ZoneInfo | None) -> Change:
     return lambda latest, at: moved(latest, start, end, at)
 
 
+# --- calendars -------------------------------------------------------------------------------------------------------
+
+
+async def _import(request: web.Request) -> web.Response:
+    rooms = request.app[ROOMS]
+    query = request.query
+    if unknown := [name for name in query if name not in _IMPORT_FIELDS]:
+        raise _refusal(422, unknown[0], f"is unknown; an import takes {', '.join(_IMPORT_FIELDS)}")
+    calendar = query.get("calendar", "")
+    if not calendar or len(calendar) > 200 or not calendar.isprintable():
+        raise _refusal(422, "calendar", "name the calendar, in 200 printable characters: its events are known by it")
+    wanted = CalendarText(
+        calendar,
+        _zone(query.get("timezone")),
+        tuple(query.getall("scope", ["*"])),
+        query.get("author", ""),
+        allow_unknown_checks=_flag("allow_unknown_checks", query.get("allow_unknown_checks")),
+    )
+    is_trial = _flag("dry_run", query.get("dry_run"))
+    raw = await request.read()
+    try:
+        found = await asyncio.to_thread(take_calendar, rooms, wanted, raw, is_trial=is_trial)
+    except ValueError as error:
+        line = getattr(error, "line", None)
+        raise _refusal(422, "" if line else "calendar", str(error)) from None
+    return json_answer(found)
+
+
+def take_calendar(rooms: Rooms, wanted: CalendarText, raw: bytes, *, is_trial: bool = False) -> Plain:
+    """Read a calendar and record what is new in it, all or nothing; blocks. Raises ValueError: a CalendarError, which
+    names the line, or a scope that is not known."""
+    from outrider_collector.calendar_import import record, scopes
+    from outrider_collector.calendar_reading import read_calendar
+
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the calendar is not UTF-8, at byte {error.start}") from None
+    reading = read_calendar(text, wanted.zone, wanted.scope, rooms.clock.now())
+    if not wanted.allow_unknown_checks and (mistake := _unknown_check(tuple(scopes(reading)), rooms)):
+        raise ValueError(mistake)
+    author = wanted.author or f"calendar {wanted.name}"
+    found = rooms.register.together(lambda desk: record(desk, wanted.name, author, reading), is_trial=is_trial)
+    return {
+        "calendar": wanted.name,
+        "dry_run": is_trial,
+        "recorded": [announcement(each) for each in found.made],
+        "unchanged": found.unchanged,
+        "left_alone": found.left_alone,
+    }
+
+
+def _flag(field: str, text: str | None) -> bool:
+    if text not in (None, "true", "false"):
+        raise _refusal(422, field, f"{text!r} is neither true nor false")
+    return text == "true"
+
+
 # --- reading fields --------------------------------------------------------------------------------------------------
 
 
@@ -266,9 +339,14 @@ def _end(start: Instant, end: str | None, duration: str | None, zone: ZoneInfo |
 
 
 def _refuse_unknown_checks(scope: tuple[str, ...], rooms: Rooms) -> None:
+    if mistake := _unknown_check(scope, rooms):
+        raise _refusal(422, "scope", mistake)
+
+
+def _unknown_check(scope: tuple[str, ...], rooms: Rooms) -> str | None:
     """Rule 3; blocks."""
     if all(pattern == "*" for pattern in scope):
-        return
+        return None
     now = rooms.clock.now()
     seen = rooms.store.seen(Interval(max(0, now - HEARD_OF), now + 1), rooms.store.position(2**62))
     named = {check for guarantee in rooms.config.agreement.guarantees for check in guarantee.named_checks}
@@ -277,9 +355,8 @@ def _refuse_unknown_checks(scope: tuple[str, ...], rooms: Rooms) -> None:
         if not any(fnmatchcase(check, pattern) for check in known):
             more = f" and {len(known) - _CHECKS_SHOWN} more" if len(known) > _CHECKS_SHOWN else ""
             shown = ", ".join(known[:_CHECKS_SHOWN]) + more if known else "none yet"
-            raise _refusal(
-                422,
-                "scope",
+            return (
                 f"{pattern!r} is no known check and matches none; known: {shown} "
-                "(allow_unknown_checks for one that is still to come)",
+                "(allow_unknown_checks for one that is still to come)"
             )
+    return None

@@ -10,13 +10,14 @@ import getpass
 import sys
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 
-from outrider.collector_client import DEFAULT_URL, CollectorError, ask, ask_for_text
+from outrider.collector_client import DEFAULT_URL, CollectorError, ask, ask_for_text, send_text
 from outrider.commands import BAD_CONFIG, FAILED, PASS
 from outrider.commands.processes import run_on_loop
+from outrider.redact import printable
 
 _TIME = "with an offset, like 2026-06-01T22:00:00-04:00, or a wall time of --timezone"
 
@@ -47,8 +48,17 @@ def add(parser: argparse.ArgumentParser) -> None:
     acts.add_parser("list", parents=[common], help="every window with what it excuses")
     history = acts.add_parser("history", parents=[common], help="every version of one window")
     history.add_argument("window", metavar="ID")
+    _add_import(acts.add_parser("import", parents=[common, signed, zoned], help="windows from a calendar"))
     export = acts.add_parser("export", parents=[common], help="every window as iCalendar; as JSON with --json")
     export.add_argument("file", nargs="?", type=Path, metavar="FILE", help="standard output without")
+
+
+def _add_import(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="FILE|URL", help="an iCalendar file, or its http(s) address")
+    parser.add_argument("--calendar", metavar="NAME", help="what its events are known by; the file's name without")
+    parser.add_argument("--scope", action="append", metavar="PATTERN", help="checks, for events that name none")
+    parser.add_argument("--allow-unknown-checks", action="store_true", help="scopes may be of checks still to come")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be recorded, and record nothing")
 
 
 def _add_announce(announce: argparse.ArgumentParser) -> None:
@@ -73,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         if arguments.act == "export" and not arguments.json:
             return _write(run_on_loop(ask_for_text(arguments.collector, "/v1/windows.ics")), arguments.file)
-        answer = run_on_loop(_ask(arguments))
+        answer = run_on_loop(_import(arguments) if arguments.act == "import" else _ask(arguments))
     except CollectorError as error:
         print(f"outrider window: {error}", file=sys.stderr)
         return BAD_CONFIG if error.refused else FAILED
@@ -89,7 +99,14 @@ def _show(arguments: argparse.Namespace, answer: Any) -> None:
         return
     from outrider.terminal import show_history, show_windows
 
-    if arguments.act == "history":
+    if arguments.act == "import":
+        for made in answer["recorded"]:
+            print(
+                f"{made['act']:8} {made['window']}  {made['start']} to {made['end']}  {printable(made['reason'], 80)}"
+            )
+        verb = "would be recorded" if answer["dry_run"] else "recorded"
+        print(f"{len(answer['recorded'])} {verb}, {answer['unchanged']} unchanged, {answer['left_alone']} left alone")
+    elif arguments.act == "history":
         show_history(answer)
     else:
         show_windows(answer.get("windows", [answer]))
@@ -120,6 +137,29 @@ async def _ask(arguments: argparse.Namespace) -> Any:
         return await ask(arguments.collector, path)
     body = _given(arguments, "start", "end", "duration", "by", "timezone", "reason")
     return await ask(arguments.collector, f"{path}/{arguments.act}", method="POST", body=body | _signed(arguments))
+
+
+async def _import(arguments: argparse.Namespace) -> Any:
+    from outrider_collector.calendar_source import SourceError, is_address, read_source
+
+    source: str = arguments.source
+    name = arguments.calendar
+    if name is None and is_address(source):
+        raise CollectorError(
+            "--calendar: give the calendar at this address a name, its events are known by it", refused=True
+        )
+    try:
+        raw = await read_source(source)
+    except SourceError as error:
+        raise CollectorError(str(error), refused=not is_address(source)) from None
+    query: list[tuple[str, str]] = [("calendar", name or Path(source).name), *_signed(arguments).items()]
+    query += [("scope", pattern) for pattern in arguments.scope or ()]
+    query += [("timezone", arguments.timezone)] if arguments.timezone else []
+    query += [(flag, "true") for flag in ("allow_unknown_checks", "dry_run") if getattr(arguments, flag)]
+    try:
+        return await send_text(arguments.collector, f"/v1/windows/import?{urlencode(query)}", raw)
+    except CollectorError as error:
+        raise CollectorError(f"{name or source}: {error}", refused=error.refused) from None
 
 
 def _announcement(arguments: argparse.Namespace) -> dict[str, Any]:
