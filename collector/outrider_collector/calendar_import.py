@@ -15,7 +15,6 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from outrider.core.maintenance import Announcement
@@ -132,8 +131,3 @@ class _Import:
 
 def _facts(said: Said | Entry) -> tuple[Instant, Instant, bool, tuple[str, ...], str]:
     return said.start, said.end, said.is_off, said.scope, said.reason
-
-
-def scopes(reading: Reading) -> Sequence[str]:
-    """Every pattern that the events name."""
-    return sorted({pattern for said in reading.said if not said.is_off for pattern in said.scope})

@@ -230,6 +230,8 @@ class _Event:
             if isinstance(read, datetime):
                 return _Moment(read, zone, instant_of(read, zone), False)
             return _Moment(datetime(read.year, read.month, read.day), zone, midnight(read, zone), True)  # noqa: DTZ001
+        except CalendarError:
+            raise
         except (ValueError, OverflowError) as error:
             raise given.error(str(error)) from None
 

@@ -184,7 +184,8 @@ class WindowRegister:
         )
 
     def close(self) -> None:
-        self._database.close()
+        with self._lock:  # not under somebody's transaction
+            self._database.close()
 
     @contextmanager
     def _one_transaction(self) -> Iterator[None]:

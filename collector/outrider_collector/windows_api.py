@@ -160,7 +160,7 @@ async def _announce(request: web.Request) -> web.Response:
     rooms = request.app[ROOMS]
     wanted = _decoded(await request.read(), Wanted)
     windows = _windows(wanted, rooms.clock.now())
-    if not wanted.allow_unknown_checks:
+    if not wanted.allow_unknown_checks and wanted.scope != ("*",):
         await asyncio.to_thread(_refuse_unknown_checks, wanted.scope, rooms)
     try:
         made = await asyncio.to_thread(rooms.register.announce_all, windows)
@@ -268,9 +268,10 @@ async def _import(request: web.Request) -> web.Response:
 
 
 def take_calendar(rooms: Rooms, wanted: CalendarText, raw: bytes, *, is_trial: bool = False) -> Plain:
-    """Read a calendar and record what is new in it, all or nothing; blocks. Raises ValueError: a CalendarError, which
-    names the line, or a scope that is not known."""
-    from outrider_collector.calendar_import import record, scopes
+    """Read a calendar and record what is new in it, all or nothing; blocks. Raises ValueError; CalendarError
+    names the line of its text."""
+    from outrider_collector.calendar_import import record
+    from outrider_collector.calendar_lines import CalendarError
     from outrider_collector.calendar_reading import read_calendar
 
     try:
@@ -278,8 +279,11 @@ def take_calendar(rooms: Rooms, wanted: CalendarText, raw: bytes, *, is_trial: b
     except UnicodeDecodeError as error:
         raise ValueError(f"the calendar is not UTF-8, at byte {error.start}") from None
     reading = read_calendar(text, wanted.zone, wanted.scope, rooms.clock.now())
-    if not wanted.allow_unknown_checks and (mistake := _unknown_check(tuple(scopes(reading)), rooms)):
-        raise ValueError(mistake)
+    if not wanted.allow_unknown_checks and any(said.scope != ("*",) for said in reading.said):
+        known = _known_checks(rooms)
+        for said in reading.said:
+            if not said.is_off and (mistake := _unknown_check(said.scope, known)):
+                raise CalendarError(said.line, f"scope: {mistake}")
     author = wanted.author or f"calendar {wanted.name}"
     found = rooms.register.together(lambda desk: record(desk, wanted.name, author, reading), is_trial=is_trial)
     return {
@@ -339,24 +343,27 @@ def _end(start: Instant, end: str | None, duration: str | None, zone: ZoneInfo |
 
 
 def _refuse_unknown_checks(scope: tuple[str, ...], rooms: Rooms) -> None:
-    if mistake := _unknown_check(scope, rooms):
+    if mistake := _unknown_check(scope, _known_checks(rooms)):
         raise _refusal(422, "scope", mistake)
 
 
-def _unknown_check(scope: tuple[str, ...], rooms: Rooms) -> str | None:
+def _known_checks(rooms: Rooms) -> list[str]:
     """Rule 3; blocks."""
-    if all(pattern == "*" for pattern in scope):
-        return None
     now = rooms.clock.now()
     seen = rooms.store.seen(Interval(max(0, now - HEARD_OF), now + 1), rooms.store.position(2**62))
     named = {check for guarantee in rooms.config.agreement.guarantees for check in guarantee.named_checks}
-    known = sorted({each.check for each in seen} | named)
+    return sorted({each.check for each in seen} | named)
+
+
+def _unknown_check(scope: tuple[str, ...], known: list[str]) -> str | None:
+    """What is wrong with a scope, if anything is (rule 3). "*" is every check, also where none is known yet."""
     for pattern in scope:
-        if not any(fnmatchcase(check, pattern) for check in known):
-            more = f" and {len(known) - _CHECKS_SHOWN} more" if len(known) > _CHECKS_SHOWN else ""
-            shown = ", ".join(known[:_CHECKS_SHOWN]) + more if known else "none yet"
-            return (
-                f"{pattern!r} is no known check and matches none; known: {shown} "
-                "(allow_unknown_checks for one that is still to come)"
-            )
+        if pattern == "*" or any(fnmatchcase(check, pattern) for check in known):
+            continue
+        more = f" and {len(known) - _CHECKS_SHOWN} more" if len(known) > _CHECKS_SHOWN else ""
+        shown = ", ".join(known[:_CHECKS_SHOWN]) + more if known else "none yet"
+        return (
+            f"{pattern!r} is no known check and matches none; known: {shown} "
+            "(allow_unknown_checks for one that is still to come)"
+        )
     return None
