@@ -23,7 +23,8 @@ COMMANDS = {
     "report": "the statement of a period, with a verdict for each guarantee",
     "window": "maintenance windows: announce, change, look up, import and export",
 }
-_EXTRAS = {"duckdb": "collector", "numpy": "collector", "jinja2": "collector", "locust": "load"}
+_COLLECTOR = ("dateutil", "duckdb", "icalendar", "jinja2", "numpy")
+_EXTRAS = {**dict.fromkeys(_COLLECTOR, "collector"), "locust": "load"}
 
 
 class Command(Protocol):
