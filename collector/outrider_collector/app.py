@@ -17,6 +17,7 @@ from outrider.core.intervals import Interval
 from outrider.core.period import parse_period
 from outrider.core.units import DAY, Duration, Instant, parse_duration, parse_instant
 from outrider.core.wire import Refusal
+from outrider_collector.calendars_api import add_exchange
 from outrider_collector.current import make_current
 from outrider_collector.intake import ConflictError, UnreadableError
 from outrider_collector.rooms import ROOMS, RefusedError, Rooms, json_answer
@@ -41,6 +42,7 @@ def build_app(rooms: Rooms) -> web.Application:
     app[ROOMS] = rooms
     app.router.add_post("/v1/results", _take_results)
     add_windows(app)
+    add_exchange(app)
     app.router.add_get("/v1/statements", _statement)
     app.router.add_get("/v1/status", _current)
     app.router.add_get("/metrics", _metrics)
