@@ -3,15 +3,18 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+PEERS ?= .peers
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 FOR ?= 90s
+DIR ?=
+RUNS ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint typecheck bench lock clean
+.PHONY: help demo test test-peers lint typecheck bench fuzz x12-samples lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/made:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else \
@@ -37,6 +40,28 @@ demo: $(VENV)/run ## a network, a collector and three agents on this machine; FO
 test: lint typecheck ## lint, types, then every test that needs no system package
 	@$(BIN)/python -m pytest
 
+test-peers: $(VENV)/dev ## the payment scenarios against gateways that others wrote; needs Node.js and npm
+	@if command -v node > /dev/null && command -v npm > /dev/null; \
+	  then $(MAKE) --no-print-directory $(PEERS)/stripe-stateful-mock/made $(PEERS)/localstripe/made && \
+	    OUTRIDER_PEERS=$(abspath $(PEERS)) $(BIN)/python -m pytest tests/peers; \
+	  else echo "test-peers: skipped, since node and npm are not both here (Debian: apt-get install nodejs npm)"; fi
+
+$(PEERS)/stripe-stateful-mock/made: $(wildcard tests/peers/stripe-stateful-mock/*.json)
+	@echo "installing stripe-stateful-mock into $(@D)"
+	@mkdir -p $(@D)
+	@cp tests/peers/stripe-stateful-mock/package.json tests/peers/stripe-stateful-mock/package-lock.json \
+	  tests/peers/stripe-stateful-mock/.npmrc $(@D)
+	@npm --prefix $(@D) ci --loglevel=error
+	@touch $@
+
+$(PEERS)/localstripe/made: tests/peers/localstripe/build.txt tests/peers/localstripe/requirements.txt
+	@echo "installing localstripe into $(@D)"
+	@$(BIN)/python -m venv $(@D)
+	@$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
+	@$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-build-isolation \
+	  -r tests/peers/localstripe/requirements.txt
+	@touch $@
+
 lint: $(VENV)/dev ## ruff: style and the project's bans
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -47,8 +72,17 @@ typecheck: $(VENV)/dev ## mypy --strict
 bench: $(VENV)/dev ## measure: footprint of the agent, the X12 codec, ingest, a statement
 	@$(BIN)/python -m bench
 
+# A machine without a wheel skips this instead of building one.
+fuzz: $(VENV)/dev ## fuzz every parser with atheris, RUNS=20000 inputs each
+	@$(PIP) install --require-hashes --only-binary :all: -r requirements/fuzz.txt 2>/dev/null \
+	  || echo "there is no wheel of atheris for this Python and machine"
+	@$(BIN)/python -m bench.fuzz -runs=$(RUNS)
+
+x12-samples: $(VENV)/dev ## read the X12 files below DIR=... through the codec: what each gives, and why
+	@$(BIN)/python -m bench.x12_samples $(DIR)
+
 lock: $(VENV)/dev ## make requirements/*.txt anew from pyproject.toml, with hashes and without addresses
 	@$(BIN)/python requirements/lock.py
 
-clean: ## remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+clean: ## remove the virtual environment, the peers and caches
+	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -23,14 +23,20 @@ COMMON = (
 )
 
 
-def compile_into(name: str, *arguments: str) -> None:
+def compile_into(name: str, *arguments: str, folder: str = "requirements") -> None:
     subprocess.run(
-        [sys.executable, "-m", "uv", "pip", "compile", *COMMON, *arguments, "-o", f"requirements/{name}"],
+        [sys.executable, "-m", "uv", "pip", "compile", *COMMON, *arguments, "-o", f"{folder}/{name}"],
         cwd=PROJECT,
         check=True,
     )
 
 
 compile_into("dev.txt", "pyproject.toml", "--extra=dev")
+compile_into("fuzz.txt", "pyproject.toml", "--extra=fuzz", "-c", "requirements/dev.txt")
 compile_into("agent.txt", "pyproject.toml", "-c", "requirements/dev.txt")
-compile_into("run.txt", "pyproject.toml", "requirements/build.in", "--extra=collector", "-c", "requirements/dev.txt")
+RUN = ("requirements/build.in", "--extra=collector", "--extra=dns", "--extra=iso8583", "--extra=tls")
+compile_into("run.txt", "pyproject.toml", *RUN, "-c", "requirements/dev.txt")
+# A peer of the tests, in a virtual environment of its own: nothing of it is ever installed beside the product.
+PEER = "tests/peers/localstripe"
+compile_into("requirements.txt", f"{PEER}/requirements.in", folder=PEER)
+compile_into("build.txt", f"{PEER}/build.in", folder=PEER)

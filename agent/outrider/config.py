@@ -24,18 +24,20 @@ from urllib.parse import urlsplit
 import msgspec
 
 from outrider.clock import Clock
+from outrider.codecs.extras import MissingExtraError, require
 from outrider.codecs.outcome_table import OUTCOME_TABLE
 from outrider.core.outcome import OutcomeClass, OutcomeTable, Rule
 from outrider.core.timetable import Timetable
 from outrider.core.units import Duration, format_duration
-from outrider.execution import Check, secrets_from
+from outrider.execution import Check
+from outrider.generators import secrets_from
 from outrider.hygiene import asked_for, private_values, problems, refuse_cards
 from outrider.probes import HTTP_SCHEMES, Target, endpoint
-from outrider.probes.table import PROBES
+from outrider.probes.table import NEEDS, PROBES
 from outrider.purse import Purse
 from outrider.resources import shipped
-from outrider.scenario import Scenario, references
-from outrider.spool import DEFAULT_QUOTA
+from outrider.scenario import Scenario, held_against, references
+from outrider.spool import DEFAULT_QUOTA, HIGHEST_NUMBER
 from outrider.strict_yaml import (
     ConfigError,
     DurationText,
@@ -45,9 +47,11 @@ from outrider.strict_yaml import (
     default,
     load_file,
 )
+from outrider.zones import read_zone
 
 _SCHEMES = ("http", "https", "tcp", "tls", "udp")
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+_DIGITS = re.compile(r"[0-9]{1,3}")
 _STEP = re.compile(r"[^.\[\]`]+")
 
 
@@ -71,12 +75,14 @@ class SpoolSettings(_File, frozen=True, kw_only=True):
 
 
 class TargetSettings(_File, frozen=True, kw_only=True):
-    """A service to probe. The scheme of its address says how to get there: http, https, tcp, tls or udp."""
+    """A service to probe. The scheme of its address says how to get there: http, https, tcp, tls or udp. `zone` is the
+    IANA time zone whose date `today` is."""
 
     url: str
     headers: dict[str, str] = {}
     ca_file: str | None = None
     verify_tls: bool = True
+    zone: str = "UTC"
 
 
 class CheckSettings(_File, frozen=True, kw_only=True):
@@ -108,11 +114,11 @@ class OutcomeRule(_File, frozen=True, kw_only=True):
 
 
 class AgentFile(_File, frozen=True, kw_only=True):
-    """One agent. `number` (0 to 999) begins its control numbers: give each agent of a submitter id its own."""
+    """One agent. `number` (0 to 998) begins its control numbers: give each agent of a submitter id its own."""
 
     agent: str
     region: str
-    number: int = 0
+    number: int | str = 0
     collector: CollectorSettings
     spool: SpoolSettings
     listen: str = "127.0.0.1:9464"
@@ -158,10 +164,9 @@ class AgentConfig:
 
 def load_agent(path: Path, environ: Mapping[str, str] = os.environ) -> AgentConfig:
     """Read an agent's file and the scenarios it names. Raises ConfigError."""
-    loaded = load_file(path, AgentFile, names=ProcessNames(environ, path.parent))
+    loaded = load_file(path, AgentFile, names=ProcessNames(environ, path.parent), inspect=refuse_cards)
     file = loaded.value
-    if not 0 <= file.number <= 999:
-        raise loaded.located.error(("number",), f"number: {file.number} is not between 0 and 999")
+    number = _number(loaded)
     checks = tuple(_checks(loaded, path.parent))
     names = {name for check in checks for name in secret_names(check.scenario)}
     secrets = _secrets(loaded, names, environ)
@@ -169,7 +174,7 @@ def load_agent(path: Path, environ: Mapping[str, str] = os.environ) -> AgentConf
     return AgentConfig(
         name=file.agent,
         region=file.region,
-        number=file.number,
+        number=number,
         collector_url=_url(loaded, ("collector", "url"), file.collector.url),
         ship_interval=file.collector.interval,
         spool_path=path.parent / file.spool.path,
@@ -186,6 +191,14 @@ def load_agent(path: Path, environ: Mapping[str, str] = os.environ) -> AgentConf
         daily_cap=file.money.daily_cap,
         kill_switch=path.parent / file.money.kill_switch if file.money.kill_switch else None,
     )
+
+
+def _number(loaded: Loaded[AgentFile]) -> int:
+    """The agent's number, which may come from the environment and is a text then."""
+    text = str(loaded.value.number)
+    if not _DIGITS.fullmatch(text) or int(text) > HIGHEST_NUMBER:
+        raise loaded.located.error(("number",), f"number: {text} is not between 0 and {HIGHEST_NUMBER}")
+    return int(text)
 
 
 def _secrets(loaded: Loaded[AgentFile], names: Iterable[str], environ: Mapping[str, str]) -> dict[str, str]:
@@ -256,6 +269,11 @@ def _check_scheme(loaded: Loaded[AgentFile], at: tuple[str | int, ...], scenario
     """A probe goes only where its protocol is spoken, and to a port that somebody named."""
     for _, step in scenario.located_steps():
         kind = scenario.kind(step)
+        if kind in NEEDS:
+            try:
+                require(NEEDS[kind], f"step {step.name!r} of scenario {scenario.name!r}")
+            except MissingExtraError as error:
+                raise loaded.located.error((*at[:-1], "scenario"), str(error)) from None
         schemes = PROBES[kind].schemes
         scheme = urlsplit(target.url).scheme
         if scheme not in schemes:
@@ -272,12 +290,17 @@ def _check_scheme(loaded: Loaded[AgentFile], at: tuple[str | int, ...], scenario
 
 def _target(loaded: Loaded[AgentFile], name: str, base: Path) -> Target:
     wanted = loaded.value.targets[name]
+    try:
+        zone = read_zone(wanted.zone)
+    except ValueError as error:
+        raise loaded.located.error(("targets", name, "zone"), str(error)) from None
     return Target(
         name,
         _url(loaded, ("targets", name, "url"), wanted.url, _SCHEMES),
         tuple(wanted.headers.items()),
         None if wanted.ca_file is None else str(base / wanted.ca_file),
         wanted.verify_tls,
+        zone,
     )
 
 
@@ -350,5 +373,5 @@ def secret_names(scenario: Scenario) -> set[str]:
     """Every secret that a scenario refers to."""
     values: list[Any] = [scenario.names]
     for _, step in scenario.located_steps():
-        values += [step.request, step.expect, step.echo]
+        values += [step.request, *(value for _, value in held_against(step))]
     return {name.removeprefix("secret:") for name in references(values) if name.startswith("secret:")}

@@ -145,6 +145,7 @@ class Demo:
                 {
                     "OUTRIDER_AGENT": f"{region}-1",
                     "OUTRIDER_REGION": region,
+                    "OUTRIDER_NUMBER": str(REGIONS.index(region) + 1),
                     "OUTRIDER_COLLECTOR": self.collector_url,
                     "OUTRIDER_NETWORK": self.network_url,
                     "OUTRIDER_SPOOL": str(folder / f"{region}.spool"),

@@ -7,22 +7,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from outrider.clock import Clock
 from outrider.core.outcome import Finding, Observation, Outcome, OutcomeClass, OutcomeTable
 from outrider.core.timetable import Timetable
-from outrider.core.units import DAY, SECOND, Duration, Instant, to_datetime
+from outrider.core.units import SECOND, Duration, Instant
 from outrider.core.wire import Phases, RunRecord, StepRecord
+from outrider.generators import Generators, Numbers, in_zone, secrets_from
 from outrider.hygiene import refuse_request
 from outrider.probes import Prepared, Target
 from outrider.probes.table import PROBES
 from outrider.scenario import Call, CleanupState, Scenario, ScenarioRun
-from outrider.spool import SpoolError
 from outrider.transport import Exchange, Reply, Transport
+
+__all__ = [
+    "CLEANUP_DELAYS",
+    "Check",
+    "Execution",
+    "Generators",
+    "Lag",
+    "NoLag",
+    "Numbers",
+    "Surroundings",
+    "in_zone",
+    "secrets_from",
+]
 
 CLEANUP_DELAYS: tuple[Duration, ...] = tuple(seconds * SECOND for seconds in (0, 2, 5, 15, 30))
 """How long to wait before each attempt at cleaning up; after the last one it stays unconfirmed."""
@@ -45,12 +57,6 @@ class Check:
         return self.timetable.interval
 
 
-class Numbers(Protocol):
-    """Numbers that repeat neither across agents nor restarts, within their width."""
-
-    def control_number(self) -> int: ...
-
-
 class Lag(Protocol):
     """How far the event loop fell behind."""
 
@@ -63,43 +69,6 @@ class NoLag:
 
     def finding_since(self, began: Duration) -> Finding | None:
         return None
-
-
-@dataclass(frozen=True, slots=True)
-class Generators:
-    """Draws the values behind `${uuid}`, `${trace}`, `${control_number}`, `${now}`, `${today-30d}`, `${secret:NAME}`.
-
-    `secrets` looks a secret up by name and raises ValueError, naming it, where it is not there. Drawing raises nothing
-    but ValueError: also where the spool gives no number.
-    """
-
-    clock: Clock
-    numbers: Numbers
-    secrets: Callable[[str], str]
-
-    def __call__(self, name: str) -> str:
-        if name.startswith("secret:"):
-            return self.secrets(name.removeprefix("secret:"))
-        match name:
-            case "uuid":
-                return str(uuid.uuid4())
-            case "trace":
-                return uuid.uuid4().hex.upper()
-            case "control_number":
-                return str(self._number())
-            case "stan":
-                return f"{self._number() % 1_000_000:06d}"
-        now = self.clock.now()
-        if name == "now":
-            return to_datetime(now).strftime("%Y-%m-%dT%H:%M:%SZ")
-        days = int(name.removeprefix("today").removesuffix("d") or 0)
-        return to_datetime(now + days * DAY).strftime("%Y-%m-%d")
-
-    def _number(self) -> int:
-        try:
-            return self.numbers.control_number()
-        except SpoolError as error:
-            raise ValueError(str(error)) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +90,8 @@ class Execution:
     def __init__(self, check: Check, surroundings: Surroundings) -> None:
         self.check = check
         self._around = surroundings
-        self._run = ScenarioRun(check.scenario, surroundings.generate, surroundings.table)
+        self._generate = in_zone(surroundings.generate, check.target.zone)
+        self._run = ScenarioRun(check.scenario, self._generate, surroundings.table)
         self._prepared: dict[str, Prepared[Any]] = {}
         self._steps: list[StepRecord] = []
         self._void: Finding | None = None
@@ -186,7 +156,8 @@ class Execution:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(hurry.wait(), delay / SECOND)
             was_hurried = hurry.is_set()
-            self._run.try_again()
+            # Without the wait, what was not there a moment ago may still be under way.
+            self._run.try_again(is_apart=not was_hurried)
             while (call := self._run.next()) is not None:
                 await self._exchange(call, self.check.timeout)
             if was_hurried:
@@ -199,7 +170,7 @@ class Execution:
             prepared = self._prepared.get(call.step.name)
             if prepared is None:
                 refuse_request(call, self.check.scenario.money)
-                prepared = probe.prepare(call.request, self.check.target, self._around.generate)
+                prepared = probe.prepare(call.request, self.check.target, self._generate)
                 self._prepared[call.step.name] = prepared
         except ValueError as error:
             return None, self._run.feed(Observation.failed("cannot-prepare", "agent/request", str(error)))
@@ -248,21 +219,3 @@ class Execution:
             phases=phases,
             steps=tuple(self._steps) if len(self._steps) > 1 else (),
         )
-
-
-def secrets_from(environ: Mapping[str, str]) -> Callable[[str], str]:
-    """Look secrets up in the environment: `${secret:NAME}` is NAME, or what the file NAME_FILE holds."""
-
-    def look_up(name: str) -> str:
-        if name in environ:
-            return environ[name]
-        if path := environ.get(f"{name}_FILE"):
-            try:
-                with open(path, encoding="utf-8") as file:
-                    return file.read(65536).removesuffix("\n")
-            except (OSError, UnicodeDecodeError) as error:
-                reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-                raise ValueError(f"secret {name}: cannot read the file that {name}_FILE names: {reason}") from None
-        raise ValueError(f"secret {name} is not set; set {name} or {name}_FILE in the environment")
-
-    return look_up

@@ -61,7 +61,7 @@ class Purse:
             return None
         try:
             return self._count(currency, amount, self._caps[currency])
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OverflowError) as error:
             return Withheld(UNCOUNTED, f"cannot count in {self._path}: {error}; no payments")
 
     @staticmethod

@@ -26,10 +26,10 @@ from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
 from outrider.core.period import midnight
 from outrider.core.units import SECOND, Instant, format_instant, from_datetime
 from outrider.core.wall_time import days_after, instant_of, on_wall
+from outrider.zones import read_zone
 from outrider_collector.calendar_lines import CalendarError, Component, Property, read_components
 from outrider_collector.recurrence import AHEAD, BACK, read_rule, starts
 from outrider_collector.windows import LONGEST
-from outrider_collector.zones import find_zone
 
 MOST_RULES = 200
 MOST_EVENTS = 5000
@@ -291,7 +291,7 @@ def _zone(given: Property, name: str) -> ZoneInfo:
     for candidate in (name.strip(), WINDOWS_TO_OLSON.get(name.strip()), "/".join(parts[-3:]), "/".join(parts[-2:])):
         try:
             if candidate:
-                return find_zone(candidate)
+                return read_zone(candidate)
         except ValueError:
             continue
     raise given.error(f"{name[:80]!r} is not an IANA time zone")

@@ -18,8 +18,8 @@ from outrider.core.outcome import STANDINGS, OutcomeClass, Standing
 from outrider.core.period import PeriodKind
 from outrider.core.units import SECOND, Duration, parse_instant
 from outrider.strict_yaml import ConfigError, DurationText, Loaded, ProcessNames, default, load_file
+from outrider.zones import read_zone
 from outrider_collector.calendar_source import is_address
-from outrider_collector.zones import find_zone
 
 SHORTEST_INTERVAL: Duration = SECOND
 
@@ -140,7 +140,7 @@ def _calendar(loaded: Loaded[CollectorFile], number: int, folder: Path) -> Calen
     if not file.scope:
         raise loaded.located.error((*at, "scope"), "an empty scope covers nothing; leave it out for everything")
     try:
-        zone = None if file.timezone is None else find_zone(file.timezone)
+        zone = None if file.timezone is None else read_zone(file.timezone)
     except ValueError as error:
         raise loaded.located.error((*at, "timezone"), str(error)) from None
     source = file.source if is_address(file.source) else str(folder / file.source)
@@ -159,7 +159,7 @@ def load_agreement(path: Path) -> Agreement:
     """Read an agreement. Raises ConfigError."""
     loaded = load_file(path, AgreementFile, expand=False)
     try:
-        zone = find_zone(loaded.value.timezone)
+        zone = read_zone(loaded.value.timezone)
     except ValueError as error:
         raise loaded.located.error(("timezone",), str(error)) from None
     guarantees = tuple(_guarantee(loaded, number, zone) for number in range(len(loaded.value.guarantees)))

@@ -19,6 +19,7 @@ from outrider_collector.metrics import CollectorMetrics
 from outrider_collector.pages import add_pages, running_accounts
 from outrider_collector.store import StoreFailedError
 from outrider_collector.store.duckdb_store import DuckdbStore
+from outrider_collector.summaries import Summaries
 from outrider_collector.windows import WindowRegister
 
 COUNT_EVERY_S = 300
@@ -40,13 +41,14 @@ async def opened(config: CollectorConfig, clock: Clock) -> AsyncIterator[web.App
         intake.close()
         store.close()
         raise
+    summaries = Summaries(store)
     rooms = Rooms(
         config=config,
         clock=clock,
         store=store,
         intake=intake,
         register=register,
-        accountant=Accountant(store, config.agreement, config.settle, config.known_expiries),
+        accountant=Accountant(store, config.agreement, config.settle, config.known_expiries, summaries),
         metrics=CollectorMetrics(intake),
     )
     app = build_app(rooms)
@@ -56,6 +58,7 @@ async def opened(config: CollectorConfig, clock: Clock) -> AsyncIterator[web.App
     try:
         yield app
     finally:
+        summaries.stop()
         for each in background:
             each.cancel()
         await asyncio.wait(background)

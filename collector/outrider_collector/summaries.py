@@ -31,7 +31,7 @@ from outrider.core.measuring import Latencies, Rules, measure, pooled
 from outrider.core.outcome import Standing
 from outrider.core.sli import OUTCOME_NUMBER, OUTCOME_ORDER, Availability, SliceCounts
 from outrider.core.units import DAY, HOUR
-from outrider_collector.store import Columns, Excluded, Selection, Store
+from outrider_collector.store import Columns, Excluded, Selection, Store, StoreFailedError
 
 MOST_KEPT = 200_000
 """Summaries in memory; one takes about a kilobyte. The one that was used longest ago goes first."""
@@ -121,8 +121,13 @@ class Summaries:
         self._presences = _Kept[Presence](most)
         self._timings = _Kept[Timings](most)
         self._last_touched: tuple[Interval, int, Columns] | None = None
+        self._stopping = threading.Event()
         self.made = 0
         """How many were counted, not found: for tests and benches."""
+
+    def stop(self) -> None:
+        """Count no more: whoever waits for an account is told that the store is closing."""
+        self._stopping.set()
 
     def availability(self, wanted: Wanted) -> dict[str, Presence]:
         """Each check's availability over the whole span."""
@@ -165,6 +170,8 @@ class Summaries:
                 else:
                     found[check].append(summary)
             if missing:
+                if self._stopping.is_set():
+                    raise StoreFailedError("the collector is stopping")
                 made = count(wanted, unit, {check: here for check, (_, here) in missing.items()})
                 self.made += len(made)
                 for check, (key, _) in missing.items():

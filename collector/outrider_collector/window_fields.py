@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from outrider import zones
 from outrider.core.intervals import Interval
 from outrider.core.units import DAY, Duration, Instant, parse_duration
 from outrider.core.wall_time import read_time
 from outrider_collector.rooms import RefusedError, Rooms
-from outrider_collector.zones import find_zone
 
 HEARD_OF: Duration = 30 * DAY
 """A check that ran within this long is known."""
@@ -38,7 +38,7 @@ def decode_body(raw: bytes, kind: type[Body]) -> Body:
 def read_zone(name: str | None) -> ZoneInfo | None:
     """The zone of wall times, by its IANA name."""
     try:
-        return None if name is None else find_zone(name)
+        return None if name is None else zones.read_zone(name)
     except ValueError as error:
         raise refusal(422, "timezone", str(error)) from None
 

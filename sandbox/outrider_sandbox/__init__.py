@@ -1,4 +1,4 @@
-"""The network to probe when none is at hand: a clearinghouse, a card gateway and a portal on one address.
+"""The network to probe when none is at hand: a clearinghouse, a payment gateway and a portal on one address.
 
 Everything in it is made up: members, payers and cards (published test numbers only). Nothing that is sent to it
 leaves it. Faults are dialled in at run time, see `outrider_sandbox.faults`.

@@ -1,4 +1,5 @@
-"""What a payer answers to X12 that it cannot work with: a TA1 or a 999 that rejects, and why.
+"""What a payer answers to X12 that it cannot work with: a TA1 or a 999 that rejects, and why. And the 999 about a set
+that it could read.
 
 Rules
 -----
@@ -19,13 +20,13 @@ from outrider.codecs import x12
 
 TA1_TYPE = "X12_TA1_Response_00501X231A1"
 TYPE_999 = "X12_999_Response_005010X231A1"
-_VERSION_999 = "005010X231A1"
+VERSION_999 = "005010X231A1"
 _ISA_BYTES = 106
 
 # TA105 by what the reader found.
 _TA105: Mapping[str, str] = {
     "iea02-isa13": "001",
-    "isa-width": "008",
+    "isa-width": "022",
     "isa-digits": "018",
     "isa15": "020",
     "iea01-count": "021",
@@ -39,6 +40,9 @@ _TA105: Mapping[str, str] = {
     "no-ge": "022",
     "misplaced": "022",
 }
+
+# TA105 for an element of ISA that is not digits.
+_TA105_OF_DIGITS: Mapping[str, str] = {"ISA09": "014", "ISA10": "015", "ISA12": "017", "ISA13": "018", "ISA14": "019"}
 
 # IK502 by what the reader found; anything else inside a set is "one or more segments in error".
 _IK502: Mapping[str, str] = {
@@ -82,7 +86,14 @@ def reject(
         return None
     isa = received.isa
     is_ta1 = error.code in _TA105 or len(received.group) < 9
-    ta1: x12.Line = ("TA1", isa[13], isa[9], isa[10], "R", _TA105.get(error.code, "022"))
+    ta1: x12.Line = (
+        "TA1",
+        isa[13],
+        isa[9],
+        isa[10],
+        "R",
+        _TA105_OF_DIGITS.get(error.where) or _TA105.get(error.code, "022"),
+    )
     try:
         payload = x12.write(
             () if is_ta1 else (_draft_999(error.code, received),),
@@ -92,13 +103,33 @@ def reject(
             control_number=control_number,
             created=created,
             functional_id="FA",
-            version=_VERSION_999,
+            version=VERSION_999,
             usage="P" if isa[15] == "P" else "T",
             acknowledgements=(ta1,) if is_ta1 else (),
         )
     except x12.X12Error:  # what would be repeated cannot be written
         return None
     return Acknowledgement(TA1_TYPE if is_ta1 else TYPE_999, payload)
+
+
+def draft_verdict(raw: bytes, code: str, *, group: str = "") -> x12.Draft:
+    """The 999 with this verdict (A, E or R) on an interchange of one set that could be read.
+
+    `group` stands in AK102 in place of the group's own number, for a 999 about somebody else's.
+    """
+    received = _look_through(raw)
+    if received is None:
+        raise ValueError("this is no interchange")
+    header = received.group
+    return x12.Draft(
+        "999",
+        (
+            ("AK1", header[1], group or header[6], header[8]),
+            ("AK2", *received.opening[1:4]),
+            ("IK5", code, *((_SEGMENTS_IN_ERROR,) if code != "A" else ())),
+            ("AK9", code, "1", "1", "0" if code == "R" else "1"),
+        ),
+    )
 
 
 def _draft_999(code: str, received: _Received) -> x12.Draft:

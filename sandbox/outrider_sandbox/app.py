@@ -12,18 +12,22 @@ from aiohttp import web
 
 from outrider_sandbox import edge
 from outrider_sandbox.answers import Answer, Refusal, json_answer
+from outrider_sandbox.authorizations import Authorizations
 from outrider_sandbox.board import Board
 from outrider_sandbox.clearinghouse import Clearinghouse
 from outrider_sandbox.control import Control
 from outrider_sandbox.counts import Counts
 from outrider_sandbox.directory import directory
 from outrider_sandbox.faults import Fault
+from outrider_sandbox.fhir import FhirFacade
 from outrider_sandbox.gateway import Gateway
 from outrider_sandbox.latency import Latency
 from outrider_sandbox.line import Line
 from outrider_sandbox.portal import add_portal
-from outrider_sandbox.services import SERVICES, Site
+from outrider_sandbox.secure import Certificates
+from outrider_sandbox.services import SERVICES, Site, available
 from outrider_sandbox.settings import Settings
+from outrider_sandbox.switch_inquiry import add_inquiry
 
 MOST_BYTES = 1 << 20
 """The largest body that is read, 1 MiB: far above any real-time transaction."""
@@ -66,16 +70,27 @@ def _site(
         board.put(fault)
     source = edge.generator(settings.seed, "latency")
     latency = Latency(source, median_ms=settings.latency_median_ms, sigma=settings.latency_sigma)
-    return Site(settings, Line(board, Counts(), latency), now, edge.nonce() if nonce is None else nonce)
+    return Site(
+        settings,
+        Line(board, Counts(), latency),
+        now,
+        edge.nonce() if nonce is None else nonce,
+        Authorizations(settings.keep),
+        Certificates(now, settings.host),
+    )
 
 
 def _http(site: Site, services: Mapping[str, str]) -> web.Application:
     app = web.Application(client_max_size=MOST_BYTES, middlewares=[_errors_as_json])
     line = site.line
-    Control(line.board, line.counts, directory(site.settings, services)).add_to(app.router)
+    Control(line.board, line.counts, directory(site.settings, services), lambda: site.certificates.pem).add_to(
+        app.router
+    )
     Gateway(site.settings, site.now, site.nonce).add_to(app.router, line)
     Clearinghouse(site.settings, site.now, site.nonce).add_to(app.router, line)
+    FhirFacade(site.settings, site.now, site.nonce).add_to(app.router, line)
     add_portal(app.router, line)
+    add_inquiry(app.router, site.authorizations)
     return app
 
 
@@ -89,6 +104,8 @@ async def serve(
     """
     if unknown := settings.services.keys() - SERVICES.keys():
         raise ValueError(f"services: there is no {min(unknown)!r}; known: {', '.join(SERVICES)}")
+    if missing := [why for name, why in available().items() if why and name in settings.services]:
+        raise ValueError(f"services: {missing[0]}")
     site = _site(settings, edge.utc_now, edge.monotonic, None, faults)
     services: dict[str, str] = {}
     runner = web.AppRunner(

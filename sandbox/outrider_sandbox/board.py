@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
-from outrider_sandbox.faults import Fault, FaultError
+from outrider_sandbox.faults import Fault, FaultError, Value
 
 MOST_FAULTS = 100
 
@@ -79,11 +79,11 @@ class Drawn:
         self._faults = faults
         self._ledger = ledger
 
-    def take(self, kind: str, *, committed: bool | None = None) -> Active | None:
-        """Take the first fault of this kind (and, if said, of this `committed`), and count the hit."""
+    def take(self, kind: str, **parameters: Value) -> Active | None:
+        """Take the first fault of this kind that has these parameters, and count the hit."""
         for position, active in enumerate(self._faults):
             fault = active.fault
-            if fault.kind == kind and committed in (None, fault.parameters.get("committed")):
+            if fault.kind == kind and parameters.items() <= fault.parameters.items():
                 del self._faults[position]
                 active.hits += 1
                 self._ledger[kind] += 1

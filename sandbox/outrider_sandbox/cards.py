@@ -28,14 +28,6 @@ _PURPOSE: Mapping[str, str] = {
     "4000000000000127": "incorrect_cvc",
 }
 
-DECLINE_MESSAGES: Mapping[str, str] = {
-    "generic_decline": "The card was declined.",
-    "insufficient_funds": "The card has insufficient funds.",
-    "expired_card": "The card has expired.",
-    "incorrect_cvc": "The security code is incorrect.",
-    "invalid_number": "The card number is not a published test number, and no other is accepted here.",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Card:
@@ -44,6 +36,10 @@ class Card:
     first6: str
     last4: str
     decline: str
+
+    def view(self) -> dict[str, object]:
+        """As JSON: all that is ever shown of a card."""
+        return {"first6": self.first6, "last4": self.last4}
 
 
 def look_up(number: str, exp_month: int, exp_year: int, today: date) -> Card | None:

@@ -17,8 +17,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from outrider.codecs.check_digits import is_npi
 from outrider.codecs.claim_status import ClaimInquiry, ClaimStatus
-from outrider_sandbox.members import PAYERS, RECORDS, SURNAME, UNKNOWN_NPI, npi_holds
+from outrider_sandbox.members import PAYERS, RECORDS, SURNAME, UNKNOWN_NPI
 
 CLAIM_NOT_FOUND = ClaimStatus("D0", "35")
 SUBSCRIBER_NOT_FOUND = ClaimStatus("D0", "33", "2200D")
@@ -80,7 +81,7 @@ def _payer(inquiry: ClaimInquiry) -> ClaimStatus | None:
 
 
 def _provider(inquiry: ClaimInquiry) -> ClaimStatus | None:
-    if not npi_holds(inquiry.provider_npi):
+    if not is_npi(inquiry.provider_npi):
         return ClaimStatus("E0", "562", "2200C", entity="1P")
     return ClaimStatus("E0", "26", "2200C", entity="1P") if inquiry.provider_npi == UNKNOWN_NPI else None
 

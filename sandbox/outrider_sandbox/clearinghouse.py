@@ -1,4 +1,4 @@
-"""A clearinghouse: takes a 270, 276 or 278 and answers it, in a CORE envelope over MIME at POST /core/realtime and
+"""A clearinghouse: takes a 270, 276, 278 or 837 and answers it, in a CORE envelope over MIME at POST /core/realtime and
 over SOAP at POST /core/soap, and without an envelope at POST /x12.
 
 Rules
@@ -9,18 +9,17 @@ Rules
    application/edi-x12, 401 for credentials (HTTP Basic), 400 for what is no X12.
 2. Then the interchange: X12 that does not hold together gets a TA1 or a 999, see `outrider_sandbox.acknowledge`.
 3. Then the inquiry, see `outrider_sandbox.members` for eligibility, `outrider_sandbox.claims` for claim status,
-   `outrider_sandbox.reviews` for prior authorisation.
+   `outrider_sandbox.reviews` for prior authorisation, `outrider_sandbox.submissions` for claims.
 4. An answer echoes PayloadID and TRN. Its own control numbers are never used twice.
 
 Sources: CAQH CORE connectivity rule vC2.2.0 (envelope, error codes), X12 005010X279A1, 005010X212, 005010X217,
-RFC 1767 (application/edi-x12), RFC 7617 (Basic).
+005010X222A1, 005010X214, RFC 1767 (application/edi-x12), RFC 7617 (Basic).
 """
 
 from __future__ import annotations
 
 import hmac
 import uuid
-from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -28,7 +27,7 @@ from functools import partial
 
 from aiohttp import web
 
-from outrider.codecs import claim_status, eligibility, prior_authorization, x12
+from outrider.codecs import claim_status, eligibility, prior_authorization, professional_claim, x12
 from outrider.codecs.claim_status import ClaimInquiry, ClaimStatus
 from outrider.codecs.core_envelope import (
     SUCCESS,
@@ -37,28 +36,33 @@ from outrider.codecs.core_envelope import (
     X12_271,
     X12_276,
     X12_277,
+    X12_277CA,
     X12_278_REQUEST,
     X12_278_RESPONSE,
+    X12_837_REQUEST,
     Envelope,
     EnvelopeError,
 )
 from outrider.codecs.eligibility import Inquiry, Rejection
 from outrider.codecs.prior_authorization import Decision, ReviewRequest
+from outrider.codecs.professional_claim import Submission, Verdict
 from outrider.codecs.x12 import X12Error
-from outrider_sandbox.acknowledge import reject
+from outrider_sandbox.acknowledge import TYPE_999, reject
 from outrider_sandbox.answers import Answer, Refusal
+from outrider_sandbox.basic import knows_basic
 from outrider_sandbox.claims import judge_claim
 from outrider_sandbox.line import Call, Line
 from outrider_sandbox.members import judge
 from outrider_sandbox.reviews import judge_review
-from outrider_sandbox.settings import Settings
+from outrider_sandbox.settings import ONLY_999, Settings
+from outrider_sandbox.submissions import answer_999, answer_claim, judge_submission
 from outrider_sandbox.wires import MimeWire, SoapWire, Wire
 
 COMPONENT = "clearinghouse"
 ENVELOPE_ERROR = "CoreEnvelopeError"
 EDI_X12 = "application/edi-x12"
 _MOST_CONTROL_NUMBERS = 999_999_999
-_ANSWERED = (X12_270, X12_276, X12_278_REQUEST)
+_ANSWERED = (X12_270, X12_276, X12_278_REQUEST, X12_837_REQUEST)
 
 # The rule names an error after its field: what the reader found, and the ending of the name.
 _SUFFIXES: Mapping[str, str] = {"missing": "Required", "empty": "Required", "illegal": "Illegal", "twice": "Illegal"}
@@ -116,7 +120,9 @@ class Clearinghouse:
     def _plain(self, call: Call) -> Answer:
         if call.request.content_type != EDI_X12:
             raise Refusal(415, "unsupported_media_type", f"Content-Type is not {EDI_X12}")
-        if self._settings.core_username and not self._knows_basic(call.request.headers.get("Authorization", "")):
+        if self._settings.core_username and not knows_basic(
+            call.request.headers.get("Authorization", ""), self._settings
+        ):
             refusal = Refusal(401, "unauthorized", "the credentials (HTTP Basic) are not the ones agreed on").answer
             return replace(refusal, headers={"WWW-Authenticate": 'Basic realm="outrider-sandbox"'})
         try:
@@ -133,6 +139,10 @@ class Clearinghouse:
             if payload_type == X12_278_REQUEST:
                 request = prior_authorization.read_request(payload)
                 return X12_278_RESPONSE, self._answer_review(request, call, control_number)
+            if payload_type == X12_837_REQUEST:
+                return self._answer_submission(
+                    payload, professional_claim.read_submission(payload), call, control_number
+                )
             inquiry = eligibility.read_inquiry(payload)
             return X12_271, self._answer_inquiry(inquiry, call, control_number)
         except X12Error as error:  # it cannot be read, or holds what an answer could not repeat
@@ -184,6 +194,35 @@ class Clearinghouse:
         )
         return _cut(payload, call)
 
+    def _answer_submission(
+        self, payload: bytes, submission: Submission, call: Call, control_number: int
+    ) -> tuple[str, bytes]:
+        shape = self._settings.claim_answer
+        trace = self._wrong_trace(call, control_number)
+        if ack := call.drawn.take("ack"):
+            answer = answer_999(
+                payload,
+                submission,
+                ack.fault.text("code"),
+                control_number=control_number,
+                created=self._now(),
+                is_wrong=trace is not None,
+            )
+            return TYPE_999, _cut(answer, call)
+        verdict = judge_submission(submission)
+        if shape != ONLY_999 and (stc := call.drawn.take("stc")):
+            verdict = Verdict(stc.fault.text("code"), "0", stc.fault.text("loop"))
+        answer = answer_claim(
+            payload,
+            submission,
+            shape,
+            verdict,
+            control_numbers=(control_number, self._next_control_number()),
+            created=self._now(),
+            trace=trace,
+        )
+        return TYPE_999 if shape == ONLY_999 else X12_277CA, _cut(answer, call)
+
     def _wrong_trace(self, call: Call, control_number: int) -> str | None:
         return self._stranger(control_number)[:8].upper() if call.drawn.take("wrong_trn") else None
 
@@ -208,12 +247,6 @@ class Clearinghouse:
         given = f"{username}\n{password}".encode()
         agreed = f"{self._settings.core_username}\n{self._settings.core_password}".encode()
         return hmac.compare_digest(given, agreed)
-
-    def _knows_basic(self, header: str) -> bool:
-        scheme, _, given = header.partition(" ")
-        agreed = b64encode(f"{self._settings.core_username}:{self._settings.core_password}".encode())
-        is_right = hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), agreed)
-        return is_right and scheme.lower() == "basic"
 
     def _envelope_error(self, payload_id: str, client: str, refused: _EnvelopeRefused) -> Envelope:
         envelope = self._envelope(payload_id, client, ENVELOPE_ERROR, b"", refused.code)
@@ -259,7 +292,7 @@ def _type_of(payload: bytes) -> str:
         sets = [transaction.set_id for transaction in x12.read(payload).transactions]
     except X12Error:
         sets = []
-    return {"276": X12_276, "278": X12_278_REQUEST}.get(sets[0] if sets else "", X12_270)
+    return {"276": X12_276, "278": X12_278_REQUEST, "837": X12_837_REQUEST}.get(sets[0] if sets else "", X12_270)
 
 
 def _cut(payload: bytes, call: Call) -> bytes:

@@ -1,12 +1,13 @@
 """The control endpoints: faults and counts. They are never subject to faults, latency or counting.
 
-GET /faults, PUT /faults/{name}, DELETE /faults/{name}, DELETE /faults, GET /counts, and GET / as a directory.
+GET /faults, PUT /faults/{name}, DELETE /faults/{name}, DELETE /faults, GET /counts, GET /ca.pem, and GET / as a
+directory.
 They have no password: a sandbox listens on loopback unless it is told otherwise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
@@ -20,13 +21,17 @@ from outrider_sandbox.line import read_body
 class Control:
     """The handlers of the control endpoints."""
 
-    def __init__(self, board: Board, counts: Counts, directory: Mapping[str, object]) -> None:
+    def __init__(
+        self, board: Board, counts: Counts, directory: Mapping[str, object], authority: Callable[[], bytes]
+    ) -> None:
         self._board = board
         self._counts = counts
         self._directory = directory
+        self._authority = authority
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         router.add_get("/", self.show_directory)
+        router.add_get("/ca.pem", self.show_authority)
         router.add_get("/counts", self.show_counts)
         router.add_get("/faults", self.show_faults)
         router.add_delete("/faults", self.clear_faults)
@@ -35,6 +40,13 @@ class Control:
 
     async def show_directory(self, _request: web.Request) -> web.Response:
         return web.json_response(self._directory)
+
+    async def show_authority(self, _request: web.Request) -> web.Response:
+        """The certificate of the authority that signs for the services of TLS; 404 without the library for it."""
+        try:
+            return web.Response(body=self._authority(), content_type="application/x-pem-file")
+        except ImportError:
+            raise Refusal(404, "no_authority", "certificates need the extra tls: pip install 'outrider[tls]'") from None
 
     async def show_counts(self, _request: web.Request) -> web.Response:
         return web.json_response(self._counts.view())

@@ -7,9 +7,15 @@ Rules
 2. Faults at the door (`unauthorized`, `throttle`, `maintenance`) refuse a request before anything is done with it.
 3. All other kinds hit the answer. What was asked for has been done by then: a payment is made although its answer
    is lost. `error` and `html` alone can say `committed: false`, and then refuse at the door too.
-4. `aaa` (on a 271), `stc` (on a 277), `hcr` (on a 278), `wrong_trn`, `wrong_payload_id` and `soap_fault` speak X12,
-   CORE and SOAP, so only the clearinghouse can have them. A wire that has no PayloadID, or no SOAP, passes over the
-   fault, and no hit is counted.
+4. `aaa` (on a 271), `stc` (on a 277 or 277CA), `hcr` (on a 278), `ack` (a 999 in place of a 277CA), `wrong_trn`,
+   `wrong_payload_id` and `soap_fault` speak X12, CORE and SOAP, so only the clearinghouse can have them. A wire that
+   has no PayloadID, or no SOAP, passes over the fault, and no hit is counted. `fhir_issue`, `fhir_error`,
+   `fhir_outcome` and `wrong_request` speak FHIR.
+5. `decline` is an issuer's, so only the gateway can have it, where it asks one: authorizations, sales and debits. A
+   request that is replayed under its idempotency key asks nobody, and passes it over.
+6. `response_code` and `wrong_stan` speak ISO 8583, so only the switch can have them.
+7. `certificate` is for a handshake, and so for `tls` and `mail`; `rcode`, `smtp`, `no_starttls`, `sip` and `wrong_id`
+   are for the services that speak so.
 """
 
 from __future__ import annotations
@@ -19,6 +25,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
+
+from outrider.codecs.iso8583_responses import RESPONSES
+from outrider_sandbox.declines import DIALLED
 
 HTTP_COMPONENTS = ("clearinghouse", "gateway", "portal")
 SERVICE_COMPONENTS = ("switch", "tls", "nameserver", "mail", "sip")
@@ -104,6 +113,24 @@ STC_LOOPS = ("2200B", "2200C", "2200D")
 HCR_CODES = ("A1", "A2", "A3", "A4", "A6", "CT", "NA")
 """HCR01, what a review decided (X12 005010X217)."""
 
+_ISSUES = (
+    "invalid structure required value invariant security login unknown expired forbidden suppressed processing "
+    "not-supported duplicate multiple-matches not-found deleted too-long code-invalid extension too-costly "
+    "business-rule conflict transient lock-error no-store exception timeout incomplete throttled"
+)
+ISSUE_CODES = tuple(_ISSUES.split())
+"""OperationOutcome.issue.code (FHIR R4, issue-type), but those that are no errors."""
+ISSUE_PLACES = ("whole", "patient", "insurer", "provider", "insurance", "item")
+
+ACK_CODES = ("A", "E", "R")
+"""IK501 and AK901: accepted, accepted with errors noted, rejected (X12C 005010X231A1)."""
+
+RESPONSE_CODES = tuple(code for responses in RESPONSES.values() for code in responses)
+"""Field 39 of ISO 8583, of 1987 (two digits) and of 1993 (three)."""
+
+RCODES = ("FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "NOTAUTH")
+"""What a name server says instead of an answer (RFC 6895)."""
+
 KINDS: Mapping[str, Kind] = {
     "unauthorized": Kind(components=HTTP_COMPONENTS),
     "throttle": Kind({"retry_after_s": Number(0, 86_400, default=1)}, HTTP_COMPONENTS),
@@ -111,9 +138,30 @@ KINDS: Mapping[str, Kind] = {
     "aaa": Kind({"code": Choice(AAA_CODES), "loop": Choice(AAA_LOOPS)}, _CLEARINGHOUSE),
     "stc": Kind({"code": Choice(STC_CODES), "loop": Choice(STC_LOOPS)}, _CLEARINGHOUSE),
     "hcr": Kind({"code": Choice(HCR_CODES)}, _CLEARINGHOUSE),
+    "ack": Kind({"code": Choice(ACK_CODES)}, _CLEARINGHOUSE),
     "wrong_trn": Kind(components=_CLEARINGHOUSE),
     "wrong_payload_id": Kind(components=_CLEARINGHOUSE),
     "soap_fault": Kind({"code": Choice(("Receiver", "Sender"), default="Receiver")}, _CLEARINGHOUSE),
+    "fhir_issue": Kind(
+        {
+            "code": Choice(ISSUE_CODES, default="exception"),
+            "place": Choice(ISSUE_PLACES, default="whole"),
+            "http": Number(200, 599, default=422),
+        },
+        _CLEARINGHOUSE,
+    ),
+    "fhir_error": Kind({"code": Choice((*AAA_CODES, "a001", "a002"), default="42")}, _CLEARINGHOUSE),
+    "fhir_outcome": Kind({"outcome": Choice(("queued", "partial", "error"), default="queued")}, _CLEARINGHOUSE),
+    "wrong_request": Kind(components=_CLEARINGHOUSE),
+    "decline": Kind({"code": Choice(DIALLED)}, ("gateway",)),
+    "response_code": Kind({"code": Choice(RESPONSE_CODES)}, ("switch",)),
+    "wrong_stan": Kind(components=("switch",)),
+    "certificate": Kind({"days": Number(-365, 365)}, ("tls", "mail")),
+    "rcode": Kind({"code": Choice(RCODES)}, ("nameserver",)),
+    "smtp": Kind({"code": Number(400, 599), "step": Choice(("banner", "ehlo", "starttls"))}, ("mail",)),
+    "no_starttls": Kind(components=("mail",)),
+    "sip": Kind({"status": Number(300, 699)}, ("sip",)),
+    "wrong_id": Kind(components=("nameserver", "sip")),
     "truncate": Kind(),
     "delay": Kind({"ms": Number(1, 600_000)}),
     "hang": Kind(),

@@ -18,6 +18,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from outrider.codecs.check_digits import is_npi
 from outrider.codecs.eligibility import Benefit, Inquiry, Rejection
 
 SYNTHETIC = True
@@ -119,21 +120,12 @@ def judge(inquiry: Inquiry) -> Judgement:
     return Judgement(record.benefits(inquiry.service_types, inquiry.service_date))
 
 
-def npi_holds(npi: str) -> bool:
-    """The check digit of a National Provider Identifier: Luhn over 80840 and its ten digits (45 CFR 162.406)."""
-    if not re.fullmatch(r"[12][0-9]{9}", npi):
-        return False
-    digits = [int(digit) for digit in "80840" + npi]
-    doubled = (sum(divmod(2 * digit, 10)) for digit in digits[-2::-2])
-    return (sum(digits[::-2]) + sum(doubled)) % 10 == 0
-
-
 def _payer(inquiry: Inquiry) -> Rejection | None:
     return None if inquiry.payer_id in PAYERS else Rejection("79", "2100A", "C")
 
 
 def _provider(inquiry: Inquiry) -> Rejection | None:
-    if not npi_holds(inquiry.provider_npi):
+    if not is_npi(inquiry.provider_npi):
         return Rejection("43", "2100B", "C")
     return Rejection("51", "2100B", "C") if inquiry.provider_npi == UNKNOWN_NPI else None
 

@@ -7,6 +7,7 @@ Rules
    its place, `truncate` cuts it in half and ends the connection. What was asked for has been done by then.
 3. Over UDP an answer that is reset is never sent, and `drip` has nothing to drip.
 4. Who sends what can never become a message, or nothing for `idle_s`, is cut off.
+5. After an answer that is `ThenTls` the connection goes on over TLS; what came in clear before that is forgotten.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from outrider_sandbox.line import Line, reset
 MOST_BYTES = 1 << 16
 """The longest message that is read, 64 KiB."""
 
-_PAGE = b"HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n<!doctype html><title>Welcome</title>"
+PAGE = b"HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n<!doctype html><title>Welcome</title>"
 _DRIPS_PER_S = 20
 
 
@@ -35,6 +36,10 @@ class Message:
 
     payload: bytes
     drawn: Drawn
+
+
+class ThenTls(bytes):
+    """An answer after which a TLS handshake is due."""
 
 
 Room: TypeAlias = Callable[[Message], bytes | None]
@@ -71,12 +76,13 @@ class Hall:
             tally.unanswered += 1
             return None, drawn
         tally.messages += 1
-        return (_PAGE if drawn.take("html") else answer), drawn
+        return (PAGE if drawn.take("html") else answer), drawn
 
 
 class StreamService:
     """A service over TCP, or TLS with `tls`. `open_room` makes a room for each connection: it may remember what was
-    said there. `greeting` is said first."""
+    said there. `greeting` is said first, with the faults of its own. `secure` gives the context of a handshake that is
+    due later (rule 5)."""
 
     def __init__(
         self,
@@ -86,8 +92,9 @@ class StreamService:
         ends: Ends,
         open_room: Callable[[], Room],
         kind: Kind = lambda _: "message",
-        greeting: Callable[[], bytes] | None = None,
+        greeting: Room | None = None,
         tls: ssl.SSLContext | None = None,
+        secure: Callable[[Drawn], ssl.SSLContext] | None = None,
         idle_s: float = 60.0,
     ) -> None:
         self._hall = Hall(component, line, kind)
@@ -95,6 +102,7 @@ class StreamService:
         self._open_room = open_room
         self._greeting = greeting
         self._tls = tls
+        self._secure = secure
         self._idle_s = idle_s
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[Any]] = set()
@@ -102,7 +110,7 @@ class StreamService:
     async def start(self, host: str, port: int) -> str:
         """See `outrider_sandbox.services.Service`."""
         self._server = await asyncio.start_server(self._serve, host, port, ssl=self._tls)
-        return _url("tls" if self._tls else "tcp", self._server.sockets[0])
+        return url_of("tls" if self._tls else "tcp", self._server.sockets[0])
 
     async def close(self) -> None:
         """See `outrider_sandbox.services.Service`."""
@@ -118,7 +126,8 @@ class StreamService:
         assert connection is not None
         self._connections.add(connection)
         try:
-            with contextlib.suppress(OSError, FramingError, TimeoutError, ssl.SSLError):
+            # Cancelled by `close`, it just ends: asyncio would log a cancelled connection as an error.
+            with contextlib.suppress(OSError, FramingError, asyncio.CancelledError):
                 await self._converse(reader, writer)
         finally:
             self._connections.discard(connection)
@@ -126,14 +135,23 @@ class StreamService:
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         room, came = self._open_room(), bytearray()
-        if self._greeting is not None:
-            answer, drawn = await self._hall.ask(b"", lambda _: self._greeting() if self._greeting else None)
-            if not await _send(writer, answer, drawn):
-                return
+        if self._greeting is not None and not await self._answer(b"", self._greeting, writer):
+            return
         while (payload := await self._next(reader, came)) is not None:
-            answer, drawn = await self._hall.ask(payload, room)
-            if not await _send(writer, answer, drawn):
+            if (goes_on := await self._answer(payload, room, writer)) is None:
+                came.clear()
+            elif not goes_on:
                 return
+
+    async def _answer(self, payload: bytes, room: Room, writer: asyncio.StreamWriter) -> bool | None:
+        """Whether the conversation goes on; None where it goes on over TLS."""
+        answer, drawn = await self._hall.ask(payload, room)
+        if not await _send(writer, answer, drawn):
+            return False
+        if not isinstance(answer, ThenTls) or self._secure is None:
+            return True
+        await writer.start_tls(self._secure(drawn))
+        return None
 
     async def _next(self, reader: asyncio.StreamReader, came: bytearray) -> bytes | None:
         async with asyncio.timeout(self._idle_s):
@@ -184,7 +202,7 @@ class DatagramService(asyncio.DatagramProtocol):
         """See `outrider_sandbox.services.Service`."""
         transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, local_addr=(host, port))
         self._transport = transport
-        return _url("udp", transport.get_extra_info("socket"))
+        return url_of("udp", transport.get_extra_info("socket"))
 
     async def close(self) -> None:
         """See `outrider_sandbox.services.Service`."""
@@ -207,6 +225,7 @@ class DatagramService(asyncio.DatagramProtocol):
         self._transport.sendto(answer[: len(answer) // 2] if drawn.take("truncate") else answer, sender)
 
 
-def _url(scheme: str, listening: Any) -> str:
+def url_of(scheme: str, listening: Any) -> str:
+    """Where a socket listens."""
     host, port = listening.getsockname()[:2]  # asyncio and uvloop have socket classes of their own
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

@@ -1,114 +1,104 @@
-"""Reading what clients send to the gateway, strictly: every field known, in range, and named when it is wrong.
-
-Raises Refusal (400, code "invalid_request", with the field's name); no message repeats a value that could be a
-card number or a security code.
-"""
+"""What clients ask the gateway for in cards, read strictly (`outrider_sandbox.fields`). Raises Refusal (400)."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from outrider_sandbox.answers import Refusal
-from outrider_sandbox.cards import holds_a_number
+from outrider_sandbox.fields import (
+    MOST,
+    keep_out,
+    only,
+    read_amount,
+    read_metadata,
+    read_reference,
+    text,
+    whole,
+    wrong,
+)
 
-MOST = 99_999_999
-_REFERENCE = re.compile(r"[!-~]{1,64}")
-_METADATA_MOST = 20
+_WISH = ("amount", "currency", "reference", "card", "token", "avs", "metadata")
 _CARD = ("number", "exp_month", "exp_year", "cvc")
+_ADDRESS = ("line", "postal_code")
 
 
 @dataclass(frozen=True, slots=True)
 class CardGiven:
-    """A card as the client gave it. It lives only as long as the request, and its repr hides it."""
+    """A card as the client gave it, `cvc` empty where it gave none. It lives only as long as the request, and its repr
+    hides it."""
 
     number: str = field(repr=False)
     exp_month: int
     exp_year: int
+    cvc: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What address verification compares, each empty where it was not given; it is not kept either."""
+
+    line: str = field(default="", repr=False)
+    postal_code: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A wish for an authorization or a sale; `amount` in minor units."""
+    """A wish for an authorization or a sale, with a card or the token of one; `amount` in minor units."""
 
     amount: int
     currency: str
     reference: str
-    card: CardGiven
+    source: CardGiven | str
+    address: Address
     metadata: Mapping[str, str]
 
 
 def read_wish(body: Mapping[str, object]) -> Wish:
-    """Read {"amount", "currency", "reference", "card", "metadata"?}."""
-    _only(body, ("amount", "currency", "reference", "card", "metadata"), "")
-    currency = body.get("currency")
-    if not isinstance(currency, str) or not re.fullmatch(r"[A-Z]{3}", currency):
-        raise _wrong("currency", "needs an ISO 4217 code in capitals, such as USD")
-    card = _card(body.get("card"))
-    reference = read_reference(body)
-    metadata = _metadata(body.get("metadata", {}))
-    if any(card.number in text for text in (reference, *metadata, *metadata.values())):
-        raise _wrong("reference", "or metadata holds the card number, which must not be kept")
-    return Wish(_whole("amount", body.get("amount"), 1, MOST), currency, reference, card, metadata)
+    """Read {"amount", "currency", "reference", "card" or "token", "avs"?, "metadata"?}."""
+    only(body, _WISH)
+    currency = text("currency", body.get("currency"), r"[A-Z]{3}", "an ISO 4217 code in capitals, such as USD")
+    if "card" in body and "token" in body:
+        raise wrong("card", "and token name two cards; send one of them")
+    source = _token(body["token"]) if "token" in body else read_card(body)
+    reference, metadata = read_reference(body), read_metadata(body)
+    if isinstance(source, CardGiven):
+        keep_out(source.number, (reference, *metadata, *metadata.values()))
+    return Wish(read_amount(body), currency, reference, source, _address(body.get("avs", {})), metadata)
+
+
+def read_token_wish(body: Mapping[str, object]) -> CardGiven:
+    """Read {"card"}, of which a token is wanted."""
+    only(body, ("card",))
+    return read_card(body)
 
 
 def read_change(body: Mapping[str, object], *, with_amount: bool) -> tuple[int | None, str]:
     """Read {"amount"?, "reference"?}; a void takes no amount. No reference is ""."""
-    _only(body, ("amount", "reference") if with_amount else ("reference",), "")
-    amount = _whole("amount", body["amount"], 1, MOST) if "amount" in body else None
+    only(body, ("amount", "reference") if with_amount else ("reference",))
+    amount = whole("amount", body["amount"], 1, MOST) if "amount" in body else None
     return amount, read_reference(body) if "reference" in body else ""
 
 
-def read_reference(body: Mapping[str, object]) -> str:
-    """The client's own name for what it does: 1 to 64 printable ASCII characters without spaces."""
-    reference = body.get("reference")
-    if not isinstance(reference, str) or not _REFERENCE.fullmatch(reference):
-        raise _wrong("reference", "needs 1 to 64 printable ASCII characters without spaces")
-    return _kept("reference", reference)
-
-
-def _card(card: object) -> CardGiven:
+def read_card(body: Mapping[str, object]) -> CardGiven:
+    """Read {"number", "exp_month", "exp_year", "cvc"?} under "card"."""
+    card = body.get("card")
     if not isinstance(card, Mapping):
-        raise _wrong("card", f"needs an object with {', '.join(_CARD)}")
-    _only(card, _CARD, "card.")
-    number, cvc = card.get("number"), card.get("cvc")
-    if not isinstance(number, str) or not re.fullmatch(r"[0-9]{12,19}", number):
-        raise _wrong("card.number", "needs 12 to 19 digits, as a text")
-    if not isinstance(cvc, str) or not re.fullmatch(r"[0-9]{3,4}", cvc):
-        raise _wrong("card.cvc", "needs 3 or 4 digits, as a text")
-    month = _whole("card.exp_month", card.get("exp_month"), 1, 12)
-    return CardGiven(number, month, _whole("card.exp_year", card.get("exp_year"), 2000, 2099))
+        raise wrong("card", f"needs an object with {', '.join(_CARD)}")
+    only(card, _CARD, "card.")
+    number = text("card.number", card.get("number"), r"[0-9]{12,19}", "12 to 19 digits")
+    cvc = text("card.cvc", card["cvc"], r"[0-9]{3,4}", "3 or 4 digits") if "cvc" in card else ""
+    month = whole("card.exp_month", card.get("exp_month"), 1, 12)
+    return CardGiven(number, month, whole("card.exp_year", card.get("exp_year"), 2000, 2099), cvc)
 
 
-def _metadata(value: object) -> Mapping[str, str]:
-    if not isinstance(value, Mapping) or len(value) > _METADATA_MOST:
-        raise _wrong("metadata", f"needs an object of at most {_METADATA_MOST} texts")
-    found = {}
-    for key, text in value.items():
-        if not isinstance(text, str) or len(key) > 40 or len(text) > 200:
-            raise _wrong("metadata", "needs keys of at most 40 and texts of at most 200 characters")
-        found[_kept("metadata", key)] = _kept("metadata", text)
-    return found
+def _token(value: object) -> str:
+    return text("token", value, r"[!-~]{1,64}", "the id of a token")
 
 
-def _kept(place: str, text: str) -> str:
-    if holds_a_number(text):
-        raise _wrong(place, "holds a card number, which must not be kept")
-    return text
-
-
-def _whole(place: str, value: object, low: int, high: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise _wrong(place, f"needs a whole number from {low} to {high}")
-    return value
-
-
-def _only(body: Mapping[str, object], known: tuple[str, ...], prefix: str) -> None:
-    for key in body:
-        if key not in known:
-            raise _wrong(prefix + "*", f"has a field that is not known here; known are {', '.join(known)}")
-
-
-def _wrong(place: str, message: str) -> Refusal:
-    return Refusal(400, "invalid_request", f"{place}: {message}", field=place)
+def _address(value: object) -> Address:
+    if not isinstance(value, Mapping):
+        raise wrong("avs", f"needs an object with {' or '.join(_ADDRESS)}")
+    only(value, _ADDRESS, "avs.")
+    needs = {"line": r"(?s).{1,100}", "postal_code": r"[A-Za-z0-9][A-Za-z0-9 -]{2,9}"}
+    said = {"line": "1 to 100 characters", "postal_code": "3 to 10 letters, digits, blanks and dashes"}
+    return Address(**{key: text(f"avs.{key}", value[key], needs[key], said[key]) for key in value})

@@ -11,18 +11,32 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from outrider.codecs.extras import MissingExtraError, require
+from outrider.codecs.iso8583 import MissingLibraryError, require_library
+from outrider_sandbox.authorizations import Authorizations
+from outrider_sandbox.endpoint import Endpoint
 from outrider_sandbox.line import Line
+from outrider_sandbox.mail import mail
+from outrider_sandbox.messages import StreamService
+from outrider_sandbox.nameserver import nameserver
+from outrider_sandbox.registrar import registrar
+from outrider_sandbox.secure import Certificates
 from outrider_sandbox.settings import Settings
+from outrider_sandbox.switch import COMPONENT as SWITCH
+from outrider_sandbox.switch import Switch
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What every service stands on: how the sandbox was started, its line, its wall clock, the nonce of its start."""
+    """What every service stands on: how the sandbox was started, its line, its wall clock, the nonce of its start, and
+    the switch's book, and who signs its certificates."""
 
     settings: Settings
     line: Line
     now: Callable[[], datetime]
     nonce: bytes = field(repr=False)
+    authorizations: Authorizations
+    certificates: Certificates
 
 
 class Service(Protocol):
@@ -35,5 +49,45 @@ class Service(Protocol):
         """Stop listening, and cut off whoever is connected."""
 
 
-SERVICES: Mapping[str, Callable[[Site], Service]] = {}
+def _switch(site: Site) -> Service:
+    """Raises MissingLibraryError."""
+    require_library()
+    settings = site.settings
+    endings = dict(settings.decline_endings)
+    switch = Switch(site.authorizations, settings.switch_framing, settings.switch_bitmap, endings, site.now)
+    return StreamService(
+        SWITCH,
+        site.line,
+        ends=settings.switch_framing.ends,
+        open_room=lambda: switch.answer,
+        kind=switch.kind,
+        idle_s=settings.switch_idle_s,
+    )
+
+
+SERVICES: Mapping[str, Callable[[Site], Service]] = {
+    SWITCH: _switch,
+    "tls": lambda site: Endpoint(site.line, site.certificates),
+    "nameserver": lambda site: nameserver(site.line),
+    "mail": lambda site: mail(site.line, site.certificates),
+    "sip": lambda site: registrar(site.line),
+}
 """Each service by the name of its component (`outrider_sandbox.faults`)."""
+
+_NEEDS = {"tls": "tls", "mail": "tls", "nameserver": "dns"}
+
+
+def available() -> Mapping[str, str]:
+    """Every service, and why it cannot be served here ("" where it can)."""
+    return {name: _missing(name) for name in SERVICES}
+
+
+def _missing(name: str) -> str:
+    try:
+        if name in _NEEDS:
+            require(_NEEDS[name], f"the service {name}")
+        elif name == SWITCH:
+            require_library()
+    except (MissingExtraError, MissingLibraryError) as error:
+        return str(error)
+    return ""

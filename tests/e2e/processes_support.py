@@ -89,6 +89,7 @@ class Network:
             **os.environ,
             "OUTRIDER_AGENT": f"{region}-1",
             "OUTRIDER_REGION": region,
+            "OUTRIDER_NUMBER": str(list(self.agent_ports).index(region) + 1),
             "OUTRIDER_COLLECTOR": self.collector_url,
             "OUTRIDER_NETWORK": self.sandbox_url,
             "OUTRIDER_SPOOL": str(self.folder / f"{region}.spool"),

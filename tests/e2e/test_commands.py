@@ -7,11 +7,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from processes_support import DEMO_CONFIG, Network, free_port, network, outrider, send
+from processes_support import DEMO_CONFIG, Network, free_port, get, network, outrider, send, until
 
 from outrider.resources import shipped
 
@@ -79,15 +80,17 @@ def test_once_against_nobody_is_service_down(net: Network) -> None:
 
 
 def test_an_authorization_that_nobody_answered_is_given_back(net: Network) -> None:
-    send(f"{net.sandbox_url}/faults/it", "PUT", {"kind": "reset", "component": "gateway", "for_s": 1})
+    send(f"{net.sandbox_url}/faults/it", "PUT", {"kind": "reset", "component": "gateway"})
     try:
-        code, records = once(net, "card-authorize-void")
+        with ThreadPoolExecutor(1) as thread:
+            running = thread.submit(once, net, "card-authorize-void")
+            until("the authorization was reset", lambda: get(f"{net.sandbox_url}/faults")["faults"][0]["hits"])
+            send(f"{net.sandbox_url}/faults", "DELETE")
+            code, records = running.result()
     finally:
         send(f"{net.sandbox_url}/faults", "DELETE")
     assert (code, records["card-authorize-void"]["outcome"]) == (1, "service_down")
     assert records["card-authorize-void"]["cleanup"] == "confirmed"
-    from processes_support import get
-
     assert get(f"{net.sandbox_url}/v1/payments?open=true")["payments"] == []
 
 
@@ -104,7 +107,7 @@ def test_a_broken_configuration_stops_with_104_and_its_place(net: Network, tmp_p
     for command in (("agent", "--config"), ("once", "--config"), ("validate",)):
         done = outrider(*command, str(broken), environment=net.environment())
         assert done.returncode == 104
-        assert f"{broken}:17:5: " in done.stderr
+        assert f"{broken}:18:5: " in done.stderr
         assert "'intervall'" in done.stderr
         assert "'interval'" in done.stderr, "the nearest key that exists"
         assert "Traceback" not in done.stderr
@@ -120,6 +123,12 @@ def test_wrong_arguments_are_104_since_2_means_inconclusive() -> None:
     assert outrider("once", "--nonsense").returncode == 104
     assert outrider("nonsense").returncode == 104
     assert outrider().returncode == 104
+
+
+def test_a_sandbox_that_nobody_could_have_meant_does_not_start() -> None:
+    done = outrider("sandbox", "--listen", "127.0.0.1:0", "--claim-answer", "997")
+    assert done.returncode == 104
+    assert "claim_answer: '997' is not one of 277CA 999 999+277CA 999,277CA" in done.stderr
     assert outrider("--version").returncode == 0
 
 
@@ -233,7 +242,8 @@ def test_an_agent_loads_neither_numpy_nor_locust_nor_the_store() -> None:
     loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
     assert "aiohttp" in loaded
     assert "outrider" in loaded
-    assert not loaded & {"numpy", "locust", "duckdb", "jinja2", "rich", "outrider_collector", "outrider_sandbox"}
+    heavy = {"numpy", "locust", "duckdb", "jinja2", "rich", "cryptography", "dns"}
+    assert not loaded & {*heavy, "outrider_collector", "outrider_sandbox"}
 
 
 def test_once_all_runs_the_whole_library_against_a_sandbox_of_its_own() -> None:

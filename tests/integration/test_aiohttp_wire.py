@@ -1,75 +1,46 @@
-"""The wire against raw servers on 127.0.0.1 that do to it what the world does.
-
-The servers speak bytes, so that no HTTP library stands on both sides. Where a server must take its time it waits for
-the peer to go away, with a limit: nothing sleeps.
-"""
+"""The wire for HTTP against raw servers on 127.0.0.1 that do to it what the world does."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
 import gzip
-import shutil
 import socket
 import ssl
-import struct
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import astuple, dataclass
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-import uvloop
 from aiohttp.client_reqrep import ConnectionKey
+from wire_support import (
+    BRIEF,
+    LOOPS,
+    PATIENT,
+    SOCKET_BUFFERS,
+    Answer,
+    Certificates,
+    LoopFactory,
+    Peer,
+    found,
+    gone_within,
+    listening,
+    on,
+    reset,
+    silent,
+    taken_port,
+)
 
 from outrider.clock import SystemClock
 from outrider.core.outcome import Finding
 from outrider.core.units import MILLISECOND, SECOND
 from outrider.transport import RESPONSE_CAP, Exchange, HttpRequest
 from outrider.transport.aiohttp_wire import AiohttpTransport, _explain
-
-Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-PATIENT = 10 * SECOND  # for what must not time out
-BRIEF = 120 * MILLISECOND  # for what must
-SOCKET_BUFFERS = 24 << 20
-"""More than the kernel keeps of a connection on loopback, both directions together (a few MiB each)."""
-
-
-@dataclass
-class Peer:
-    """A server: where it is, and how many connections it had."""
-
-    port: int
-    connections: int = 0
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-
-@asynccontextmanager
-async def listening(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIterator[Peer]:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        peer.connections += 1
-        try:
-            await answer(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
-            pass
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
-    peer = Peer(server.sockets[0].getsockname()[1])
-    try:
-        yield peer
-    finally:
-        server.close()
-        await server.wait_closed()
 
 
 @asynccontextmanager
@@ -93,14 +64,6 @@ async def read_head(reader: asyncio.StreamReader) -> bytes:
     return await reader.readuntil(b"\r\n\r\n")
 
 
-async def gone_within(reader: asyncio.StreamReader, seconds: float) -> bool:
-    """Whether the peer closed the connection in that time."""
-    try:
-        return await asyncio.wait_for(reader.read(), seconds) == b""
-    except TimeoutError:
-        return False
-
-
 def saying(*chunks: bytes, pause: float = 0.02) -> Answer:
     """An answer to each request: these chunks with a pause between them, then the end of the connection."""
 
@@ -113,20 +76,6 @@ def saying(*chunks: bytes, pause: float = 0.02) -> Answer:
             await writer.drain()
 
     return answer
-
-
-def silent() -> Answer:
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-
-    return answer
-
-
-def reset(writer: asyncio.StreamWriter) -> None:
-    """End a connection the hard way: RST instead of FIN."""
-    linger = struct.pack("ii", 1, 0)
-    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-    writer.transport.abort()
 
 
 def resetting(*chunks: bytes) -> Answer:
@@ -154,13 +103,6 @@ def flooding(head: bytes, line: bytes, sent: list[int]) -> Answer:
             writer.transport.abort()
 
     return answer
-
-
-def found(exchange: Exchange) -> tuple[str, str]:
-    """Code and place of what went wrong; there must be no reply beside it."""
-    assert exchange.reply is None
-    assert exchange.failure is not None
-    return exchange.failure.code, exchange.failure.place
 
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -335,14 +277,6 @@ async def test_a_request_is_never_sent_twice(method: str, ending: Answer) -> Non
 # --- no answer ---------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def taken_port() -> Iterator[int]:
-    """A port where nobody listens and that nobody else can take."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        yield held.getsockname()[1]
-
-
 async def test_a_refused_connection_is_told_with_its_address() -> None:
     with taken_port() as port:
         async with wire() as transport:
@@ -511,45 +445,6 @@ async def test_headers_without_end_are_not_read_to_their_end() -> None:
 
 
 # --- TLS ---------------------------------------------------------------------------------------------------------
-
-LOOPS = pytest.mark.parametrize(
-    "loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
-)
-LoopFactory = Callable[[], asyncio.AbstractEventLoop]
-
-
-@dataclass(frozen=True)
-class Certificates:
-    """A CA of our own, and what it signed for "localhost"."""
-
-    ca: Path
-    server: ssl.SSLContext
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed: there is nothing to make certificates with")
-    folder = tmp_path_factory.mktemp("tls")
-
-    def openssl(arguments: str) -> None:
-        subprocess.run(["openssl", *arguments.split(" ")], cwd=folder, check=True, capture_output=True)
-
-    (folder / "server.ext").write_text("subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n")
-    key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
-    openssl(f"req -x509 {key} -keyout ca.key -out ca.pem -days 2 -subj /CN=test-ca")
-    openssl(f"req {key} -keyout server.key -out server.csr -subj /CN=localhost")
-    openssl(
-        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile server.ext -out server.pem"
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "server.pem", folder / "server.key")
-    return Certificates(folder / "ca.pem", context)
-
-
-def on(loop_factory: LoopFactory, work: Coroutine[Any, Any, Exchange]) -> Exchange:
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        return runner.run(work)
 
 
 async def ask_tls(answer: Answer, tls: ssl.SSLContext | None, host: str = "localhost", *, timeout: int = PATIENT,

@@ -17,10 +17,11 @@ from pyx12.x12file import X12Reader
 from sandbox_support import Sandbox, running
 
 from outrider.codecs import core_mime
+from outrider.codecs.check_digits import is_npi
 from outrider.codecs.core_mime import Envelope
 from outrider.codecs.eligibility import Dependent, Inquiry, Member, read_response, write_inquiry
 from outrider.core.outcome import Observation
-from outrider_sandbox.members import MEANINGS, PAYERS, RECORDS, SURNAME, UNKNOWN_NPI, npi_holds
+from outrider_sandbox.members import MEANINGS, PAYERS, RECORDS, SURNAME, UNKNOWN_NPI
 
 TRACE = "TRACE-000000017"
 ACTIVE = Member(SURNAME, "TESTONE", "OUT100000001", "19700101", "F")
@@ -210,7 +211,7 @@ async def test_control_numbers_of_answers_are_never_used_twice(sandbox: Sandbox)
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"payload_type": "X12_837_Request_005010X222A1"}, "PayloadTypeIllegal"),
+        ({"payload_type": "X12_834_Request_005010X220A1"}, "PayloadTypeIllegal"),
         ({"edit": (b"RealTime", b"Batch")}, "ProcessingModeIllegal"),
         ({"edit": (b"RealTime", b"")}, "ProcessingModeRequired"),
         ({"edit": (b"CORERuleVersion", b"SenderID")}, "SenderIDIllegal"),
@@ -307,6 +308,7 @@ def broken(old: bytes, new: bytes) -> bytes:
         (write_inquiry(INQUIRY)[:-40], "023"),
         (write_inquiry(INQUIRY) + b"NTE*more~", "022"),
         (broken(b"*0*T*:", b"*0*X*:"), "020"),
+        (broken(b"*0*T*:", b"*Y*T*:"), "019"),
     ],
 )
 async def test_an_interchange_that_does_not_hold_together_gets_a_ta1(
@@ -405,10 +407,10 @@ async def test_faults_of_the_line_hit_the_clearinghouse_too(sandbox: Sandbox) ->
 
 
 def test_the_check_digit_of_an_npi() -> None:
-    assert npi_holds("1234567893")
-    assert npi_holds(UNKNOWN_NPI)
+    assert is_npi("1234567893")
+    assert is_npi(UNKNOWN_NPI)
     wrong = ["1234567890", "1234567839", "123456789", "12345678930", "3234567893", "123456789X", ""]
-    assert [npi for npi in wrong if npi_holds(npi)] == []
+    assert [npi for npi in wrong if is_npi(npi)] == []
 
 
 def test_every_member_and_payer_is_made_up() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from sandbox_support import Sandbox, order, running
+from sandbox_support import Sandbox, card, order, running
 
 from outrider_sandbox.board import MOST_FAULTS, Board
 from outrider_sandbox.faults import KINDS, FaultError, parse_fault
@@ -117,7 +117,8 @@ async def test_a_hanging_answer_comes_when_the_fault_ends_by_itself(sandbox: San
 async def test_a_reset_is_a_tcp_reset_and_the_payment_is_made(sandbox: Sandbox) -> None:
     await sandbox.put_fault("reset")
     body = json.dumps(order(reference="cut")).encode()
-    head = f"POST /v1/sales HTTP/1.1\r\nHost: x\r\nIdempotency-Key: cut\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = "POST /v1/sales HTTP/1.1\r\nHost: x\r\nIdempotency-Key: cut\r\nContent-Type: application/json\r\n"
+    head += f"Content-Length: {len(body)}\r\n\r\n"
     reader, writer = await asyncio.open_connection("127.0.0.1", sandbox.port)
     try:
         writer.write(head.encode() + body)
@@ -250,13 +251,48 @@ def test_a_json_nan_cannot_become_a_share() -> None:
         parse_fault("one", {"kind": "hang", "component": "*", "share": float("nan")})
 
 
+async def test_a_decline_comes_from_whoever_asks_an_issuer_and_a_replay_passes_it_over(sandbox: Sandbox) -> None:
+    account = {"routing_number": "110000000", "account_number": "000123456789", "type": "checking", "holder": "Q T"}
+    made = await sandbox.sale(key="before")
+    token = (await sandbox.post("/v1/tokens", {"card": card()})).json["id"]
+    await sandbox.put_fault("decline", code="issuer_unavailable")
+    assert (await sandbox.sale(key="before")).raw == made.raw
+    assert (await sandbox.post("/v1/tokens", {"card": card()})).http == 201
+    assert (await sandbox.post(f"/v1/payments/{made.json['id']}/refund")).http == 200
+    assert await sandbox.fault_hits() == {"one": 0}
+    by_token = {key: value for key, value in order(token=token).items() if key != "card"}
+    for reply in (
+        await sandbox.sale(),
+        await sandbox.sale(kind="authorizations"),
+        await sandbox.post("/v1/sales", by_token),
+        await sandbox.post("/v1/ach/debits", {**{k: v for k, v in order().items() if k != "card"}, "account": account}),
+    ):
+        assert (reply.http, reply.json["error"]["decline_code"]) == (402, "issuer_unavailable")
+    assert await sandbox.fault_hits() == {"one": 4}
+
+
+@pytest.mark.parametrize(("component", "code"), [("portal", "do_not_honor"), ("gateway", "invalid_number")])
+async def test_a_decline_is_the_gateways_and_one_that_an_issuer_gives(
+    sandbox: Sandbox, component: str, code: str
+) -> None:
+    body = {"kind": "decline", "component": component, "code": code}
+    assert (await sandbox.ask("PUT", "/faults/one", json=body)).http == 400
+
+
 def test_every_kind_can_be_put_up_with_its_required_parameters_alone() -> None:
     required: dict[str, dict[str, object]] = {
         "delay": {"ms": 1},
         "aaa": {"code": "42", "loop": "2000A"},
         "stc": {"code": "E1", "loop": "2200B"},
         "hcr": {"code": "A3"},
+        "ack": {"code": "R"},
+        "decline": {"code": "issuer_unavailable"},
         "drip": {"bytes_per_s": 1},
+        "response_code": {"code": "91"},
+        "certificate": {"days": 3},
+        "rcode": {"code": "SERVFAIL"},
+        "smtp": {"code": 421, "step": "banner"},
+        "sip": {"status": 503},
     }
     for kind in KINDS:
         fault = parse_fault("one", {"kind": kind, "component": "*", **required.get(kind, {})})

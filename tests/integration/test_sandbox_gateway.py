@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from sandbox_support import GOOD_CARD, Sandbox, card, order, running
+
+AS_JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture
@@ -292,7 +295,7 @@ async def test_a_wrong_field_is_named_and_nothing_is_made(sandbox: Sandbox, chan
     ],
 )
 async def test_a_body_that_is_no_strict_json_object_is_400_never_500(sandbox: Sandbox, body: bytes) -> None:
-    reply = await sandbox.ask("POST", "/v1/sales", data=body, headers={"Idempotency-Key": "k"})
+    reply = await sandbox.ask("POST", "/v1/sales", data=body, headers={"Idempotency-Key": "k", **AS_JSON})
     assert (reply.http, reply.json["error"]["code"] in ("invalid_json", "invalid_request")) == (400, True)
 
 
@@ -307,7 +310,7 @@ async def test_a_body_that_is_not_encoded_as_it_says_is_400(sandbox: Sandbox) ->
 
 async def test_a_body_above_one_mebibyte_is_refused(sandbox: Sandbox) -> None:
     body = io.BytesIO(b" " * (1 << 20) + b"{}")
-    reply = await sandbox.ask("POST", "/v1/sales", data=body, headers={"Idempotency-Key": "k"})
+    reply = await sandbox.ask("POST", "/v1/sales", data=body, headers={"Idempotency-Key": "k", **AS_JSON})
     assert (reply.http, "error" in reply.json) == (413, True)
     assert (await sandbox.get("/counts")).json["components"]["gateway"]["sale"]["http"] == {"413": 1}
 
@@ -329,7 +332,7 @@ async def test_a_full_card_number_is_neither_logged_nor_shown_anywhere(
     caplog.set_level(logging.DEBUG)
     await sandbox.sale()
     await sandbox.sale(card=card("4000000000000002"))
-    await sandbox.ask("POST", "/v1/sales", data=f'{{"card": {GOOD_CARD}', headers={"Idempotency-Key": "k"})
+    await sandbox.ask("POST", "/v1/sales", data=f'{{"card": {GOOD_CARD}', headers={"Idempotency-Key": "k", **AS_JSON})
     shown = b"".join([(await sandbox.get(path)).raw for path in ("/", "/counts", "/faults", "/v1/payments")])
     for number in (GOOD_CARD, "4000000000000002"):
         assert number.encode() not in shown
@@ -345,3 +348,11 @@ async def test_the_oldest_closed_payment_makes_room_before_an_open_one() -> None
         assert kept == [held, second]
         assert (await sandbox.get(f"/v1/payments/{first}")).http == 404
         assert (await sandbox.get("/v1/payments?reference=first")).json["total"] == 0
+
+
+async def test_no_identifier_can_look_like_a_card_number() -> None:
+    """Eight digits of a nonce before eight of a running number did, one start in four hundred."""
+    for _ in range(20):
+        async with running() as sandbox:
+            digits = re.findall(r"\d+", await sandbox.authorize())
+            assert max(map(len, digits)) < 13

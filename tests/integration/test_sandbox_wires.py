@@ -143,7 +143,7 @@ async def test_what_is_no_envelope_gets_the_soap_fault_that_says_why(
         (b">RealTime<", b">Batch<", "ProcessingModeIllegal"),
         (b"22:00:00Z", b"22:00:00", "TimeStampIllegal"),
         (PAYLOAD_ID.encode(), b"17", "PayloadIDIllegal"),
-        (b"X12_270_Request_005010X279A1", b"X12_837_Request_005010X222A1", "PayloadTypeIllegal"),
+        (b"X12_270_Request_005010X279A1", b"X12_834_Request_005010X220A1", "PayloadTypeIllegal"),
         (b">2.2.0<", b">4.0.0<", "VersionMismatch"),
         (b"CDATA[ISA", b"CDATA[isa", "PayloadIllegal"),
         # The 999 would repeat half a character here, which XML cannot carry.

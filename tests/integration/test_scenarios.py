@@ -12,6 +12,7 @@ from sandbox_support import Sandbox, running
 
 from outrider.clock import SystemClock
 from outrider.codecs.outcome_table import OUTCOME_TABLE
+from outrider.commands.dry_run import requests
 from outrider.commands.library import load_library
 from outrider.config import load_scenario
 from outrider.core.outcome import Outcome, OutcomeClass
@@ -85,13 +86,23 @@ async def test_every_scenario_in_the_box_is_ok_against_the_sandbox(sandbox: Sand
     assert execution.cleanup is not CleanupState.UNCONFIRMED
 
 
+async def test_every_scenario_in_the_box_can_be_shown_before_anything_is_sent(sandbox: Sandbox) -> None:
+    generate = Generators(SystemClock(), CountedNumbers(), lambda name: name)
+    for check in load_library(sandbox.url, sandbox.services).checks:
+        first = next(requests(check, generate, frozenset()))
+        assert (first.why_not, bool(first.sent)) == ("", True), check.name
+        assert first.url.startswith(check.target.url.partition("://")[0].replace("https", "tls")), check.name
+    counts = (await sandbox.get("/counts")).json
+    assert counts["totals"]["received"] == 0
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_scenario_is_called_as_its_file_and_says_what_it_proves(name: str) -> None:
     assert load_scenario(SHIPPED[name]).name == name
     assert SHIPPED[name].read_text(encoding="utf-8").startswith("# ")
 
 
-X12_SCENARIOS = [name for name in SHIPPED if name.startswith(("eligibility", "claim-status", "prior-"))]
+X12_SCENARIOS = [name for name in SHIPPED if name.startswith(("eligibility", "claim-", "prior-"))]
 
 
 BROKEN = {
@@ -150,6 +161,53 @@ async def test_a_known_claim_that_is_not_found_and_an_unknown_one_that_is_are_un
     assert (await run(sandbox, "claim-status-not-found")).outcome.outcome is OutcomeClass.BUSINESS_UNEXPECTED
 
 
+@pytest.mark.parametrize(
+    ("code", "loop", "expected"),
+    [
+        ("A3", "2200B", OutcomeClass.PROBE_FAULT),
+        ("A7", "2200C", OutcomeClass.PROBE_FAULT),
+        ("A3", "2200D", OutcomeClass.BUSINESS_UNEXPECTED),
+        ("A7", "2200D", OutcomeClass.BUSINESS_UNEXPECTED),
+        ("A8", "2200D", OutcomeClass.BUSINESS_UNEXPECTED),
+        ("E1", "2200B", OutcomeClass.SERVICE_DOWN),
+        ("E2", "2200D", OutcomeClass.PARTNER_DOWN),
+    ],
+)
+async def test_a_claim_that_is_not_taken_is_classified_by_code_and_place(
+    sandbox: Sandbox, code: str, loop: str, expected: OutcomeClass
+) -> None:
+    await sandbox.put_fault("stc", "clearinghouse", code=code, loop=loop)
+    outcome = (await run(sandbox, "claim-submit")).outcome
+    assert (outcome.outcome, outcome.code, outcome.place) == (expected, code, f"stc/{loop}")
+
+
+@pytest.mark.parametrize(
+    ("code", "expected", "place"),
+    [
+        ("A", OutcomeClass.MALFORMED, "expect/stc"),
+        ("R", OutcomeClass.PROBE_FAULT, "999/IK501"),
+    ],
+)
+async def test_a_999_where_a_277ca_was_expected_is_missing_it_or_the_probes_fault(
+    sandbox: Sandbox, code: str, expected: OutcomeClass, place: str
+) -> None:
+    await sandbox.put_fault("ack", "clearinghouse", code=code)
+    outcome = (await run(sandbox, "claim-submit")).outcome
+    assert (outcome.outcome, outcome.place) == (expected, place)
+
+
+@pytest.mark.parametrize("claim_answer", ["999", "999+277CA", "999,277CA"])
+@pytest.mark.parametrize("wire", ["core-mime", "core-soap", "none"])
+async def test_a_claim_that_expects_a_999_is_ok_wherever_one_comes(claim_answer: str, wire: str) -> None:
+    path = {"core-mime": "/core/realtime", "core-soap": "/core/soap", "none": "/x12"}[wire]
+    scenario = load_scenario(SHIPPED["claim-submit"])
+    (step,) = scenario.steps
+    other = msgspec.structs.replace(step, request={**step.request, "envelope": wire, "path": path}, expect={"ack": "A"})
+    async with running(claim_answer=claim_answer, services=dict.fromkeys(SERVICES, 0)) as sandbox:
+        made = msgspec.structs.replace(scenario, steps=[other])
+        assert (await run(sandbox, "claim-submit", scenario=made)).outcome == Outcome(OutcomeClass.OK)
+
+
 @pytest.mark.parametrize("code", ["A3", "A4", "CT"])
 async def test_another_decision_than_expected_is_unexpected(sandbox: Sandbox, code: str) -> None:
     await sandbox.put_fault("hcr", "clearinghouse", code=code)
@@ -166,7 +224,7 @@ async def test_an_unknown_member_who_is_suddenly_covered_is_unexpected(sandbox: 
 
 
 @pytest.mark.parametrize("envelope", ["core-soap", "none"])
-@pytest.mark.parametrize("name", ["claim-status", "prior-authorization"])
+@pytest.mark.parametrize("name", ["claim-status", "claim-submit", "prior-authorization"])
 async def test_every_transaction_goes_over_every_wire(sandbox: Sandbox, name: str, envelope: str) -> None:
     path = {"core-soap": "/core/soap", "none": "/x12"}[envelope]
     scenario = load_scenario(SHIPPED[name])

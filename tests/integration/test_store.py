@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -496,3 +498,28 @@ def test_after_kill_9_every_acknowledged_append_is_there_once_whole_and_with_its
     with duckdb.connect(str(path), read_only=True) as database:
         found = database.execute("SELECT r.seq, n.text FROM runs r JOIN names n ON n.id = r.detail").fetchall()
     assert sorted(found) == [(seq, f"run {seq}") for seq in range(1, last + 1)]
+
+
+def test_closing_waits_for_the_questions_under_way(tmp_path: Path) -> None:
+    """DuckDB refuses to close a file that a cursor still reads: "connection is busy"."""
+    for _ in range(10):
+        store = DuckdbStore(tmp_path / "results.duckdb")
+        started, answered = threading.Event(), threading.Event()
+
+        def ask(
+            store: DuckdbStore = store, started: threading.Event = started, answered: threading.Event = answered
+        ) -> None:
+            with contextlib.suppress(StoreFailedError):
+                while not answered.is_set():
+                    store.position(NOON)
+                    started.set()
+
+        threads = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        assert started.wait(10)
+        store.close()
+        answered.set()
+        for thread in threads:
+            thread.join(10)
+            assert not thread.is_alive()

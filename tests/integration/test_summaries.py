@@ -18,6 +18,7 @@ from outrider.core.outcome import OutcomeClass
 from outrider.core.units import DAY, HOUR, MINUTE, SECOND, Instant
 from outrider.core.wire import RunRecord
 from outrider_collector.accounting import Accountant
+from outrider_collector.store import StoreFailedError
 from outrider_collector.store.duckdb_store import DuckdbStore
 from outrider_collector.summaries import Summaries, Wanted, cut, presences, select
 
@@ -122,3 +123,14 @@ def test_forgetting_summaries_changes_no_figure(store: DuckdbStore) -> None:
     forgetful, mindful = Summaries(store, most=3), Summaries(store)
     for _ in range(2):
         assert account(store, forgetful, NOON + 2 * DAY)[0] == account(store, mindful, NOON + 2 * DAY)[0]
+
+
+def test_a_collector_that_stops_counts_no_further(store: DuckdbStore) -> None:
+    keep(store, some_runs(random.Random(3)), NOON)
+    summaries = Summaries(store)
+    figures, _ = account(store, summaries, NOON + 2 * DAY)
+    summaries.stop()
+    assert account(store, summaries, NOON + 2 * DAY) == (figures, 0), "what was counted is still there"
+    keep(store, [run(NOON)], NOON + 3 * DAY)
+    with pytest.raises(StoreFailedError, match="the collector is stopping"):
+        account(store, summaries, NOON + 4 * DAY)

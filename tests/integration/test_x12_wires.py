@@ -185,11 +185,11 @@ async def test_without_an_envelope_credentials_stand_in_the_targets_headers(cred
 @pytest.mark.parametrize(
     ("wire", "path", "code", "place", "outcome"),
     [
-        ("soap", "/core/realtime", "400", "status", C.MALFORMED),
-        ("mime", "/core/soap", "400", "status", C.MALFORMED),
-        ("plain", "/core/soap", "400", "status", C.MALFORMED),
-        ("soap", "/x12", "415", "status", C.MALFORMED),
-        ("plain", "/core/realtime", "400", "status", C.MALFORMED),
+        ("soap", "/core/realtime", "400", "status", C.PROBE_FAULT),
+        ("mime", "/core/soap", "400", "status", C.PROBE_FAULT),
+        ("plain", "/core/soap", "400", "status", C.PROBE_FAULT),
+        ("soap", "/x12", "415", "status", C.PROBE_FAULT),
+        ("plain", "/core/realtime", "400", "status", C.PROBE_FAULT),
     ],
 )
 async def test_a_scenario_that_speaks_to_the_wrong_wire_is_told_by_the_status(

@@ -132,7 +132,7 @@ def test_everything_that_can_be_said_is_taken(folder: Path) -> None:
     text = """\
 agent: probe-1
 region: us-east
-number: 999
+number: 998
 collector: { url: "https://collector.test/base", interval: 250ms }
 spool: { path: /var/spool/outrider.db, quota: 1GiB, retention: 2d }
 listen: "[::1]:0"
@@ -153,7 +153,7 @@ outcomes:
 """
     (folder / "token").write_text("hush\n")
     config = load(folder, text, HOST="gateway.test")
-    assert (config.number, config.listen, config.drain, config.slice) == (999, ("::1", 0), 0, 2 * SECOND)
+    assert (config.number, config.listen, config.drain, config.slice) == (998, ("::1", 0), 0, 2 * SECOND)
     assert (config.ship_interval, config.spool_quota, config.spool_retention) == (250 * MILLISECOND, 1 << 30, 2 * DAY)
     assert config.spool_path == Path("/var/spool/outrider.db")
     assert [check.name for check in config.checks] == ["one", "two"]
@@ -204,6 +204,7 @@ def test_a_scenario_of_ones_own_goes_before_the_one_that_ships(folder: Path) -> 
 ENVIRON = {
     "OUTRIDER_AGENT": "probe-1",
     "OUTRIDER_REGION": "us-east",
+    "OUTRIDER_NUMBER": "1",
     "OUTRIDER_COLLECTOR": "http://127.0.0.1:1",
     "OUTRIDER_SPOOL": "spool.db",
     "OUTRIDER_LISTEN": "127.0.0.1:0",
@@ -291,8 +292,8 @@ SECOND_CHECK = """\
         ),
         pytest.param(
             changed("scenario: ask", "scenario: aks"),
-            "agent.yaml:13:15: there is no scenario 'aks'; known: ask, "
-            + ", ".join(sorted(path.stem for path in SHIPPED_SCENARIOS)),
+            "agent.yaml:13:15: there is no scenario 'aks'; known: "
+            + ", ".join(sorted(["ask", *(path.stem for path in SHIPPED_SCENARIOS)])),
             id="an unknown scenario",
         ),
         pytest.param(
@@ -323,13 +324,13 @@ SECOND_CHECK = """\
             id="no slice",
         ),
         pytest.param(
-            changed("region: us-east", "region: us-east\nnumber: 1000"),
-            "agent.yaml:3:9: number: 1000 is not between 0 and 999",
+            changed("region: us-east", "region: us-east\nnumber: 999"),
+            "agent.yaml:3:9: number: 999 is not between 0 and 998",
             id="a number too large",
         ),
         pytest.param(
             changed("region: us-east", "region: us-east\nnumber: -1"),
-            "agent.yaml:3:9: number: -1 is not between 0 and 999",
+            "agent.yaml:3:9: number: -1 is not between 0 and 998",
             id="a number too small",
         ),
         pytest.param(
@@ -451,7 +452,7 @@ def test_secrets_are_found_wherever_a_scenario_can_name_them(folder: Path) -> No
 
 # --- a bad scenario ----------------------------------------------------------------------------------------------
 
-KNOWN = "uuid, control_number, trace, stan, now, today, today-30d, secret:NAME"
+KNOWN = "uuid, control_number, trace, stan, now, today, agent_number, now:MMDDhhmmss, today-30d, secret:NAME"
 
 
 @pytest.mark.parametrize(
@@ -570,3 +571,46 @@ def test_a_target_without_a_port_is_told_where_its_scheme_has_none(folder: Path)
     assert told == "agent.yaml:10:10: target gateway: its address needs a host and a port, like tcp://host:1234"
     (check,) = load(folder, changed("https://gateway.test", "tcp://gateway.test:25")).checks
     assert check.target.url == "tcp://gateway.test:25"
+
+
+@pytest.mark.parametrize(
+    ("probe", "request_", "url", "told"),
+    [
+        ("tls", "{}", "tls://gateway.test", "needs cryptography; pip install 'outrider[tls]'"),
+        ("dns", "{ name: a }", "udp://gateway.test", "needs dnspython; pip install 'outrider[dns]'"),
+    ],
+)
+def test_a_check_whose_probe_lacks_its_library_does_not_load(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, probe: str, request_: str, url: str, told: str
+) -> None:
+    (folder / "scenarios" / "ask.yaml").write_text(
+        f"name: ask\ntitle: T\nsynthetic: true\nprobe: {probe}\nsteps:\n  - name: ask\n    request: {request_}\n"
+    )
+    text = changed("https://gateway.test", url)
+    assert load(folder, text).checks
+    monkeypatch.setattr("outrider.codecs.extras.find_spec", lambda name: None)
+    assert complaint(folder, text) == f"agent.yaml:13:15: step 'ask' of scenario 'ask' {told}"
+
+
+UNLISTED = "4916123456789010"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("url: https://gateway.test", f"url: https://gateway.test/{UNLISTED}", 10),
+        ("url: https://gateway.test", f"url: https://gateway.test\n    headers: {{ X-Card: '{UNLISTED}' }}", 11),
+        ("region: us-east", f"region: '{UNLISTED}'", 2),
+        ("region: us-east", f"region: us-east # {UNLISTED}", 2),
+    ],
+)
+def test_an_agents_file_holds_no_unlisted_card_number(folder: Path, old: str, new: str, line: int) -> None:
+    with pytest.raises(ConfigError, match=r"491612\*{6}9010 is a card number") as refused:
+        load(folder, AGENT.replace(old, new))
+    assert refused.value.line == line
+
+
+def test_a_token_from_outside_may_look_like_a_card_number(folder: Path) -> None:
+    headers = 'url: https://gateway.test\n    headers: { X-Token: "${env:TOKEN}" }'
+    config = load(folder, AGENT.replace("url: https://gateway.test", headers), TOKEN=UNLISTED)
+    assert UNLISTED in config.secret_values

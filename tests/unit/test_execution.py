@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -474,6 +474,8 @@ def generators(environ: dict[str, str] | None = None) -> Generators:
         ("control_number", "1"),
         ("stan", "000001"),
         ("now", "2026-06-01T12:00:00Z"),
+        ("now:MMDDhhmmss", "0601120000"),
+        ("now:YYMMDD", "260601"),
         ("today", "2026-06-01"),
         ("today+1d", "2026-06-02"),
         ("today-30d", "2026-05-02"),
@@ -498,7 +500,22 @@ def test_a_stan_has_six_digits_whatever_the_agents_number() -> None:
         def control_number(self) -> int:
             return 9_000_012
 
-    assert Generators(DrivenClock(), Ninth(), str)("stan") == "000012"
+    generate = Generators(DrivenClock(), Ninth(), str, 9)
+    assert generate("stan") == "008985"
+    assert generate("agent_number") == "009"
+
+
+def test_agents_that_count_in_step_draw_different_stans_also_after_restarts() -> None:
+    @dataclass
+    class Agent:
+        number: int
+        block: int  # a restart goes on with the next thousand
+
+        def control_number(self) -> int:
+            return self.number * 1_000_000 + self.block * 1000 + 1
+
+    agents = [Agent(number, block) for number in range(100) for block in range(10)]
+    assert len({Generators(DrivenClock(), agent, str)("stan") for agent in agents}) == len(agents)
 
 
 def test_an_unknown_generator_is_a_value_error() -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from outrider.codecs.check_digits import is_npi, is_routing_number, passes_luhn
 from outrider.codecs.outcome_table import OUTCOME_TABLE
@@ -19,6 +21,8 @@ from outrider.core.timetable import Timetable
 from outrider.core.units import MINUTE, SECOND, parse_instant
 from outrider.core.wire import RunRecord
 from outrider.execution import Check, Execution, Surroundings
+from outrider.hygiene import private_values
+from outrider.hygiene.walking import fields
 from outrider.probes import Target
 from outrider.probes.table import PROBES
 from outrider.redact import card_numbers
@@ -98,6 +102,8 @@ def test_a_published_test_number_loads(tmp_path: Path, number: str) -> None:
         (HEAD + f"names: {{ number: '{PAN}' }}\n" + STEP, 5),
         (HEAD + f"names: {{ number: {PAN} }}\n" + STEP, 5),
         (HEAD + f"description: pays with {PAN}\n" + STEP, 5),
+        (HEAD + f"# once it was {PAN}\n" + STEP, 5),
+        (HEAD + STEP + f"      json: {{ a: 1 }} # or {' '.join(GROUPS)}\n", 10),
         (HEAD.replace("title: X", f"title: {PAN}") + STEP, 2),
         (HEAD + f"unknown: {PAN}\n" + STEP, 5),
         (HEAD + STEP + f"  - name: '{PAN}'\n    request: {{ path: /y }}\n", 10),
@@ -119,7 +125,9 @@ def test_an_unlisted_card_number_does_not_load_wherever_it_stands(tmp_path: Path
         FULLWIDTH, ARABIC, "".join(f"\\x{ord(digit):02x}" for digit in PAN),
         "".join(f"%{ord(digit):02X}" for digit in PAN), "%20".join(GROUPS), "+".join(GROUPS) + "%41",
         "".join(f"&#{ord(digit)};" for digit in PAN), "".join(f"\\\\u{ord(digit):04x}" for digit in PAN),
-        f"x{PAN}x", f"{PAN}=3412", f"16{PAN}00000000",
+        f"x{PAN}x", f"{PAN}=3412", f"16{PAN}00000000", "/".join(GROUPS), "$$".join(GROUPS), ", ".join(GROUPS),
+        "'+'".join(GROUPS), f"%3{PAN[0]}&#{ord(PAN[1])};{PAN[2:]}", f"%253{PAN[0]}{PAN[1:]}",
+        f"\\\\u{{3{PAN[0]}}}{PAN[1:]}",
     ],
 )  # fmt: skip
 def test_a_card_number_does_not_load_however_it_is_written(tmp_path: Path, written: str) -> None:
@@ -302,6 +310,10 @@ def test_a_payment_within_its_limit_and_with_its_cleanup_loads(tmp_path: Path) -
         ("currency: USD }\n    cap", "currency: KWD }\n    cap", 12, "the currency is not USD"),
         ("json: { amount: 100, currency: USD }", "body: amount=101&x=1", 12, "101 is more than"),
         ("json: { amount: 100, currency: USD }", "body: '{\"amount\": 101}'", 12, "101 is more than"),
+        ("json: { amount: 100, currency: USD }", "body: '<a><Amount>101</Amount></a>'", 12, "101 is more than"),
+        ("json: { amount: 100, currency: USD }", 'body: \'<x:a xmlns:x="y"><x:b amount="101"/></x:a>\'', 12, "101 is"),
+        ("json: { amount: 100, currency: USD }", "body: '<a><amount>101</amount>'", 12, "101 is more than"),
+        ("json: { amount: 100, currency: USD }", "body: '<!DOCTYPE a><a><b amount=\"101\">x</b></a>'", 12, "101 is"),
         ("json: { amount: 100, currency: USD }", "headers: { X-Amount: '101' }", 12, "101 is more than"),
         ("path: /pay", "path: /pay?amount=101", 11, "101 is more than"),
         ("max_amount: 100", "max_amount: -1", 5, "less than nothing"),
@@ -477,3 +489,34 @@ def test_isa15_is_t_unless_the_scenario_says_p(tmp_path: Path, line: str, usage:
 @pytest.mark.parametrize("usage", ["p", "X", '""', "true"])
 def test_isa15_is_nothing_but_t_or_p(tmp_path: Path, usage: str) -> None:
     assert refusal(tmp_path, X12 + f"      usage: {usage}\n").line == 15
+
+
+# --- what scenarios say about people
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        ('json: { patient: { name: "TESTQUILL", id: 987650004 } }', {"TESTQUILL", "987650004"}),
+        ("json: { card: { holder: TESTQUILL, exp_year: 2034 }, full_name: OUT QUILL }", {"TESTQUILL", "OUT QUILL"}),
+        ('form: { cardholder: "QUILL ${uuid} OUT", pin: 1 }', {"QUILL ", " OUT"}),
+        ('body: \'{"member": {"last": "QUILL"}}\'', {"QUILL"}),
+        ("body: 'first=TESTQUILL&x=y'", {"TESTQUILL"}),
+        ("form: { 'patient[name]': QUILL, 'card.holder': OUT, 'a[member][x]': OUTER }", {"QUILL", "OUT", "OUTER"}),
+        ('body: \'<p:Patient xmlns:p="u"><p:Name>QUILL</p:Name><Id v="OUT1"/></p:Patient>\'', {"QUILL", "OUT1"}),
+        ("body: '<Patient><Last>QUILL</Last>'", {"QUILL"}),
+        ("body: '<a><Last>O&apos;QUILL</Last><b dob=\"19700102\">x</b>'", {"O'QUILL", "19700102"}),
+        ("json: { member: { age: 100, is_child: true }, amounts: 1000000 }", set()),
+    ],
+)
+def test_what_a_scenario_says_about_people_is_known_wherever_it_stands(
+    tmp_path: Path, request_: str, said: set[str]
+) -> None:
+    text = HEAD + "no_cleanup_because: nothing is sent\nmoney: { max_amount: 9999999, currency: USD }\n"
+    assert set(private_values(load(tmp_path, text + STEP + f"      {request_}\n"))) == said
+
+
+@settings(max_examples=200, deadline=None)
+@given(body=st.text(st.sampled_from("<>/ab=:\"' &;!-[]CDAT?\n1"), max_size=60))
+def test_a_body_that_only_looks_like_xml_is_walked_without_an_error(body: str) -> None:
+    assert all(place for place, _ in fields({"body": f"<{body}"}))

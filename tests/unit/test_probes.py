@@ -13,9 +13,11 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from line_support import rows
 
 from outrider import __version__
-from outrider.codecs import claim_status, core_mime, core_soap
+from outrider.codecs import claim_status, core_mime, core_soap, iso8583_responses, professional_claim
+from outrider.codecs.core_envelope import X12_277CA
 from outrider.codecs.core_mime import Envelope
 from outrider.codecs.eligibility import Benefit, Inquiry, Rejection, read_inquiry, write_response
 from outrider.codecs.outcome_table import OUTCOME_TABLE
@@ -239,6 +241,30 @@ def test_a_body_that_only_says_that_it_is_json_is_malformed(body: bytes, is_json
     assert seen(reply(body)).findings == expected
 
 
+@pytest.mark.parametrize(
+    ("body", "codes"),
+    [
+        ({"error": {"code": "a", "decline_code": "b", "reason": "c", "message": "d"}}, ["a", "b", "c"]),
+        ({"errorCode": 41, "refusalReason": "Refused", "id": "x"}, ["41", "Refused"]),
+        ({"responses": [{"code": "one"}, {"code": "two"}]}, ["one", "two"]),
+        ({"code": "4111111111111111"}, []),
+        ({"code": "4111-1111-1111-1111", "reason": "acct0001234"}, []),
+        ({"4111111111111111": {"code": "x"}, "a b": {"code": "x"}}, []),
+        ({"code": "two words", "reason": "", "a/code": "x", "codes": "x", "code_of": "x"}, []),
+        ({"code": {"inner": "x"}, "reason": None}, ["null"]),
+        ([{"code": f"c{number % 10}"} for number in range(50)], [f"c{number % 10}" for number in range(20)]),
+    ],
+)
+@pytest.mark.parametrize("status", [400, 402, 404, 409, 422])
+def test_the_codes_of_a_refusal_come_before_its_status(body: object, codes: list[str], status: int) -> None:
+    *found, last = seen(reply(body, status)).findings
+    assert [finding.code for finding in found] == codes
+    assert all(finding.place.startswith("json") for finding in found)
+    assert (last.code, last.place) == (str(status), "status")
+    for other in (200, 401, 403, 408, 429, 500):
+        assert {finding.place for finding in seen(reply(body, other)).findings} <= {"status"}
+
+
 def test_an_answer_to_json_that_is_not_json_is_malformed_unless_it_has_no_content_by_its_status() -> None:
     page = HttpReply(200, (("Content-Type", "text/html"),), b"<h1>Welcome</h1>")
     assert seen(page).findings == (Finding("not-json", "body/type", "expected JSON, got text/html"),)
@@ -246,6 +272,23 @@ def test_an_answer_to_json_that_is_not_json_is_malformed_unless_it_has_no_conten
     assert seen(HttpReply(204)).findings == ()
     assert seen(replace(page, status=503)).findings == (Finding("503", "status", "HTTP status 503"),)
     assert seen(page, {"path": "/page"}).findings == ()
+
+
+def test_json_is_read_whatever_the_answer_calls_it() -> None:
+    """A gateway that plays back an answer under its idempotency key may forget its type; the id in it is needed."""
+    replayed = HttpReply(200, (("Content-Type", "text/html; charset=utf-8"),), b' {"id":"ch_1","refunds":[]}')
+    form = {"path": "/v1/charges", "method": "POST", "form": {"amount": 100}}
+    assert seen(replayed, form).findings == ()
+    assert seen(replayed, form).facts["json.id"] == ("ch_1",)
+    assert seen(replace(replayed, headers=()), form).facts["json.id"] == ("ch_1",)
+    assert seen(replayed).findings == (Finding("not-json", "body/type", "expected JSON, got text/html; charset=utf-8"),)
+    assert seen(replayed).facts["json.id"] == ("ch_1",)
+
+
+@pytest.mark.parametrize("body", [b"", b"1", b'"text"', b"{not json}", b"[" * 100_000, b"\xff{}", b"<p>{}</p>"])
+def test_what_neither_says_that_it_is_json_nor_is_has_no_json_facts(body: bytes) -> None:
+    read = seen(HttpReply(200, (("Content-Type", "text/plain"),), body), {"path": "/page"})
+    assert (read.findings, set(read.facts)) == ((), {"status", "header.content-type"})
 
 
 @pytest.mark.parametrize(
@@ -312,6 +355,7 @@ def test_an_inquiry_goes_out_in_an_envelope_with_everything_that_was_drawn() -> 
         "transaction": "eligibility",
         "envelope": "core-mime",
         "trace": "TRACE0001",
+        "control_number": "42",
         "payload_id": DRAWN["uuid"],
     }
     assert envelope.payload_type == "X12_270_Request_005010X279A1"
@@ -429,6 +473,26 @@ def claim_seen(category: str) -> Observation:
     return X12.read(question, answer(payload, payload_type=core_mime.X12_277))
 
 
+def submission_seen(category: str, loop: str) -> Observation:
+    """What the probe reads from the answer to a claim, with this status in this loop."""
+    home = {"street": "1 A ST", "city": "B", "state": "NY", "zip": "100010001"}
+    question = inquiry(
+        transaction="claim",
+        submitter={"name": "SYNTHETIC SERVICE", "id": "S1", "phone": "5555550100"},
+        provider={**INQUIRY["provider"], "tax_id": "123456789", "address": home},
+        member={**INQUIRY["member"], "address": home},
+        claim={"diagnoses": ["R519"], "lines": [{"code": "99213", "charge": "75"}]},
+    )
+    sent = core_mime.read(dict(question.request.headers)["Content-Type"], question.request.body)
+    payload = professional_claim.write_response(
+        professional_claim.read_submission(sent.payload),
+        control_number=77,
+        created=CREATED,
+        verdict=professional_claim.Verdict(category, "20", loop),
+    )
+    return X12.read(question, answer(payload, payload_type=X12_277CA))
+
+
 def x12_seen(reply_: HttpReply) -> Observation:
     return X12.read(inquiry(), reply_)
 
@@ -500,6 +564,12 @@ def of_277(name: str, category: str, outcome: OutcomeClass, where: str = "", **e
     return Example(name, lambda: claim_seen(category), outcome, place, code, _expected(expect))
 
 
+def of_277ca(name: str, category: str, loop: str, outcome: OutcomeClass, where: str = "", **expect: str) -> Example:
+    """An answer to a claim, with this category in this loop."""
+    place, _, code = where.partition("=")
+    return Example(name, lambda: submission_seen(category, loop), outcome, place, code, _expected(expect))
+
+
 def soap_fault(code: str, outcome: OutcomeClass) -> Example:
     """An answer to an inquiry over SOAP."""
     content_type, body = core_soap.write_fault(code, "because")
@@ -511,6 +581,11 @@ def soap_fault(code: str, outcome: OutcomeClass) -> Example:
 def wire(code: str, place: str, outcome: OutcomeClass) -> Example:
     """An exchange that failed; the transport's tests show that these are what it says."""
     return Example(f"{place} {code}", lambda: Observation.failed(code, place), outcome, place, code)
+
+
+def declined(code: str, status: int = 402) -> HttpReply:
+    """A decline as card gateways answer it."""
+    return reply({"error": {"code": "card_declined", "decline_code": code, "message": "No."}}, status)
 
 
 def _expected(expect: Mapping[str, str]) -> tuple[Expected, ...]:
@@ -550,7 +625,29 @@ EXAMPLES = [
     one("moved", lambda: reply(status=301), C.MALFORMED, "status=301"),
     one("see elsewhere", lambda: reply(status=302), C.MALFORMED, "status=302"),
     one("not found", lambda: reply(status=404), C.MALFORMED, "status=404"),
-    one("bad request", lambda: reply(status=400), C.MALFORMED, "status=400"),
+    one("bad request", lambda: reply(status=400), C.PROBE_FAULT, "status=400"),
+    one("bad request, as expected", lambda: reply(status=400), C.OK, status="400"),
+    one("another content type", lambda: reply(status=415), C.PROBE_FAULT, "status=415"),
+    one("a conflict", lambda: reply(status=409), C.BUSINESS_UNEXPECTED, "status=409"),
+    one("a conflict, as expected", lambda: reply(status=409), C.OK, status="409"),
+    one("a decline and its reason", lambda: declined("insufficient_funds"), C.BUSINESS_UNEXPECTED, "status=402"),
+    one("a decline and its reason, as expected", lambda: declined("insufficient_funds"), C.OK, status="402",
+        json__error__decline_code="insufficient_funds"),
+    one("a decline for another reason", lambda: declined("lost_card"), C.BUSINESS_UNEXPECTED,
+        "expect/json.error.decline_code=unexpected", status="402", json__error__decline_code="insufficient_funds"),
+    one("the issuer is away", lambda: declined("issuer_unavailable"), C.PARTNER_DOWN,
+        "json.error.decline_code=issuer_unavailable"),
+    one("the issuer is away, where a decline was expected", lambda: declined("issuer_not_available"), C.PARTNER_DOWN,
+        "json.error.decline_code=issuer_not_available", status="402"),
+    one("the issuer cannot process", lambda: reply({"error": {"code": "processing_error"}}, 402), C.PARTNER_DOWN,
+        "json.error.code=processing_error"),
+    one("the issuer is away, as expected", lambda: declined("issuer_unavailable"), C.OK, status="402",
+        json__error__decline_code="issuer_unavailable"),
+    one("an issuer beside a 500", lambda: declined("issuer_unavailable", 500), C.SERVICE_DOWN, "status=500"),
+    one("an issuer beside a 429", lambda: declined("issuer_unavailable", 429), C.THROTTLED, "status=429"),
+    one("an issuer beside a 401", lambda: declined("issuer_unavailable", 401), C.PROBE_FAULT, "status=401"),
+    one("an issuer in words", lambda: reply({"error": {"message": "issuer_unavailable"}}, 402), C.BUSINESS_UNEXPECTED,
+        "status=402"),
     one("another protocol", lambda: reply(status=101), C.MALFORMED, "status=101"),
     one("HTML with 200", lambda: reply(b"<html>", content_type="text/html"), C.MALFORMED, "body/type=not-json"),
     one("HTML called JSON", lambda: reply(b"<html>"), C.MALFORMED, "body/json=not-json"),
@@ -634,6 +731,45 @@ EXAMPLES = [
     of_277("a known claim is not found", "D0", C.BUSINESS_UNEXPECTED, "stc/2200D=D0", stc="F1"),
     of_277("an unknown claim is not found", "D0", C.OK, stc="D0"),
     of_277("a paid claim is pending", "P1", C.BUSINESS_UNEXPECTED, "expect/stc=unexpected", stc="F1"),
+    # FHIR: tests/unit/codecs/test_fhir.py shows that answers give these findings
+    *(wire(code, "issue/insurer", C.PARTNER_DOWN)
+      for code in ("transient", "lock-error", "no-store", "exception", "timeout", "incomplete")),
+    *(wire(code, "issue/whole", C.SERVICE_DOWN)
+      for code in ("transient", "lock-error", "no-store", "exception", "timeout", "incomplete")),
+    wire("throttled", "issue/insurer", C.THROTTLED),
+    *(wire(code, "issue/whole", C.PROBE_FAULT)
+      for code in ("security", "login", "unknown", "expired", "forbidden", "invalid", "structure", "required", "value",
+                   "invariant", "not-supported", "too-long", "code-invalid", "extension", "too-costly")),
+    *(wire(code, "issue/patient", C.BUSINESS_UNEXPECTED)
+      for code in ("processing", "duplicate", "multiple-matches", "not-found", "deleted", "business-rule", "conflict",
+                   "suppressed")),
+    wire("unreadable", "issue/whole", C.MALFORMED),
+    wire("42", "error/x12", C.PARTNER_DOWN),
+    wire("80", "error/x12", C.PARTNER_DOWN),
+    wire("41", "error/x12", C.PROBE_FAULT),
+    wire("43", "error/x12", C.PROBE_FAULT),
+    wire("51", "error/x12", C.PROBE_FAULT),
+    wire("75", "error/x12", C.BUSINESS_UNEXPECTED),
+    wire("a001", "error/hl7", C.PROBE_FAULT),
+    wire("uncoded", "error/none", C.MALFORMED),
+    wire("queued", "outcome", C.BUSINESS_UNEXPECTED),
+    wire("partial", "outcome", C.BUSINESS_UNEXPECTED),
+    wire("error", "outcome", C.MALFORMED),
+    wire("missing", "fhir/outcome", C.MALFORMED),
+    wire("missing", "expect/error", C.BUSINESS_UNEXPECTED),
+    wire("missing", "expect/issue", C.BUSINESS_UNEXPECTED),
+    # Claims
+    of_277ca("a claim that is taken", "A2", "2200D", C.OK, stc="A2"),
+    of_277ca("the intake's systems are down", "E1", "2200B", C.SERVICE_DOWN, "stc/2200B=E1", stc="A2"),
+    of_277ca("the payer is silent", "E2", "2200B", C.PARTNER_DOWN, "stc/2200B=E2", stc="A2"),
+    of_277ca("our submission is refused", "A3", "2200B", C.PROBE_FAULT, "stc/2200B=A3", stc="A2"),
+    of_277ca("our provider is refused", "A7", "2200C", C.PROBE_FAULT, "stc/2200C=A7", stc="A2"),
+    of_277ca("a good claim is refused", "A7", "2200D", C.BUSINESS_UNEXPECTED, "stc/2200D=A7", stc="A2"),
+    of_277ca("a bad claim is refused", "A7", "2200D", C.OK, stc="A7"),
+    of_277ca("a bad claim is taken", "A2", "2200D", C.BUSINESS_UNEXPECTED, "expect/stc=unexpected", stc="A7"),
+    # TLS, DNS, SMTP, SIP
+    *(Example(name, look, outcome, place, code, _expected(expect))
+      for name, look, outcome, place, code, expect in rows()),
 ]  # fmt: skip
 
 
@@ -646,9 +782,10 @@ def test_what_came_back_means_what_the_design_says(example: Example) -> None:
 def test_every_row_of_the_table_has_an_example() -> None:
     used = set()
     for example in EXAMPLES:
-        finding = Finding(example.code, example.place)
-        used |= {next((rule for rule in OUTCOME_TABLE if rule.matches(finding)), None)}
-    assert [rule for rule in OUTCOME_TABLE if rule not in used] == []
+        for finding in (*example.observe().findings, Finding(example.code, example.place)):
+            used |= {next((rule for rule in OUTCOME_TABLE if rule.matches(finding)), None)}
+    elsewhere = iso8583_responses.RULES  # tests/unit/codecs/test_iso8583.py
+    assert [rule for rule in OUTCOME_TABLE if rule not in used and rule not in elsewhere] == []
 
 
 def test_no_row_of_the_table_is_hidden_behind_another() -> None:
@@ -665,4 +802,4 @@ def test_no_row_of_the_table_is_hidden_behind_another() -> None:
 
 
 def test_the_probes_are_those_that_scenarios_can_name() -> None:
-    assert set(PROBES) >= {"http", "tcp", "x12"}
+    assert set(PROBES) == {"dns", "fhir", "http", "iso8583", "sip", "smtp", "tcp", "tls", "x12"}

@@ -124,6 +124,11 @@ def test_where_nothing_can_be_counted_nothing_is_paid(tmp_path: Path) -> None:
         assert reason(Purse(path, {"USD": 500}, None, SetClock()).withhold(paying(40))) == "not-counted"
 
 
+def test_a_sum_that_is_too_large_to_be_counted_is_not_paid(tmp_path: Path) -> None:
+    purse = Purse(tmp_path / "money", {"USD": 10**30}, None, SetClock())
+    assert reason(purse.withhold(paying(*[10**18 - 1] * 50, most=10**18))) == "not-counted"
+
+
 def test_a_run_that_could_not_be_counted_leaves_no_lock_behind(tmp_path: Path) -> None:
     purse = Purse(tmp_path / "p", {"USD": 10}, None, SetClock())
     assert reason(purse.withhold(paying(40))) == "daily-cap"

@@ -10,8 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from outrider import redact
-from outrider.redact import MASK, RULES, Redactor, Span, card_numbers, card_spans, printable, secret_spans
+from outrider.redact import (
+    MASK,
+    RULES,
+    Redactor,
+    Span,
+    card_numbers,
+    card_spans,
+    cards,
+    fields,
+    persons,
+    printable,
+    readings,
+    secret_spans,
+)
 
 VISA, VISA_2, VISA_3 = "4111111111111111", "4242424242424242", "4000000000000002"
 MASTERCARD = "5555555555554444"
@@ -80,6 +92,7 @@ def test_a_secret_is_known_inside_base64_however_it_is_aligned(user: str, after:
         (VISA, "411111******1111"),
         ("4111 1111 1111 1111", "4111 11** **** 1111"),
         ("5555-5555-5555-4444", "5555-55**-****-4444"),
+        ("card%5Bnumber%5D=4111+1111+1111+1111&x=1", "card%5Bnumber%5D=4111+11**+****+1111&x=1"),
         ("378282246310005", "378282*****0005"),
         ("4222222222222", "422222***2222"),
         ("6304000000000000000", "630400*********0000"),
@@ -166,8 +179,9 @@ ISA = "ISA{0}00{0}          {0}00{0}          {0}ZZ{0}SENDER         {0}ZZ{0}REC
 ISA += "{2}{0}00501{0}000000001{0}0{0}T{0}:{1}"
 PERSON = ["NM1*IL*1*DOE*JANE*Q***MI*W123456789", "N3*1 MAIN ST*APT 2", "N4*PLANO*TX*75024", "DMG*D8*19700101*F"]
 PERSON += ["REF*SY*123456789", "NM1*03*1*DOE*JIM", "NM1*QC*1*ROE", "NM1*IL*1**", "REF*EJ*ACCT1", "REF*1K*CLAIM1"]
+PERSON += ["CLM*ACCT1*125***11*Y*A"]
 PERSON_MASKED = ["NM1*IL*1*#*#*#***#*#", "N3*#*#", "N4*#*#*#", "DMG*#*#*#", "REF*SY*#", "NM1*03*1*#*#", "NM1*QC*1*#"]
-PERSON_MASKED += ["NM1*IL*1**", "REF*EJ*#", "REF*1K*#"]
+PERSON_MASKED += ["NM1*IL*1**", "REF*EJ*#", "REF*1K*#", "CLM*#*125***11*Y*A"]
 OTHERS = ["ST*271*0001*005010X279A1", "NM1*PR*2*ACME PAYER*****PI*12345", "REF*18*GROUP", "EB*1**30", "TRN*1*ABC*9"]
 
 
@@ -243,6 +257,15 @@ def test_words_that_look_like_segments_are_left_alone() -> None:
         ('{"userPin": "1", "cardPIN": 2}', '{"userPin": "#", "cardPIN": "#"}'),
         ('{"body": "{\\"password\\": \\"a b\\", \\"x\\": 1}"}', '{"body": "{\\"password\\": \\"#\\", \\"x\\": 1}"}'),
         ("user=u&password=a+b%26c&cvv=1&pin=2&x=3", "user=u&password=#&cvv=#&pin=#&x=3"),
+        ("amount=1&card[cvc]=123&x=1", "amount=1&card[cvc]=#&x=1"),
+        ("amount=1&card%5Bcvc%5D=123&x=1", "amount=1&card%5Bcvc%5D=#&x=1"),
+        ("card%5bcvv%5d=1234", "card%5bcvv%5d=#"),
+        ("card[cvc][value]=123&cvc[0]=456", "card[cvc][value]=#&cvc[0]=#"),
+        ("{'card[cvc]': '123', 'x': 1}", "{'card[cvc]': '#', 'x': 1}"),
+        ("account%5Baccount_number%5D=000123456789&x=1", "account%5Baccount_number%5D=#&x=1"),
+        ('{"account_number": "000123456789", "last4": "6789"}', '{"account_number": "#", "last4": "6789"}'),
+        ('{"accountNumber":12345,"acctNo":"1"}', '{"accountNumber":"#","acctNo":"#"}'),
+        ("<x:AccountNumber>1234</x:AccountNumber>", "<x:AccountNumber>#</x:AccountNumber>"),
         ("https://x.example/?api_key=abc&x=1", "https://x.example/?api_key=#&x=1"),
         ('"https://x.example/?pin=1"', '"https://x.example/?pin=#"'),
         ("password=bob", "password=#"),
@@ -251,6 +274,27 @@ def test_words_that_look_like_segments_are_left_alone() -> None:
         ('<wsse:Password Type="t">a&amp;b</wsse:Password>', '<wsse:Password Type="t">#</wsse:Password>'),
         ("<Password><![CDATA[a<b]]></Password><x>1</x>", "<Password><![CDATA[#]]></Password><x>1</x>"),
         ('<card cvv="123" brand="visa"/>', '<card cvv="#" brand="visa"/>'),
+        (
+            '{"verification_value": "1", "cardVerificationCode": "2"}',
+            '{"verification_value": "#", "cardVerificationCode": "#"}',
+        ),
+        (
+            '{"cvd":"1","cv2":"2","cvNumber":"3","cvv2Val":"4","cvc_code":"5"}',
+            '{"cvd":"#","cv2":"#","cvNumber":"#","cvv2Val":"#","cvc_code":"#"}',
+        ),
+        ("<CardSecurityVal>123</CardSecurityVal>", "<CardSecurityVal>#</CardSecurityVal>"),
+        ("<x:user.Password>p</x:user.Password>", "<x:user.Password>#</x:user.Password>"),
+        (
+            '{"secret":"a","secret_key":"b","privateKey":"c","app_secret":"d"}',
+            '{"secret":"#","secret_key":"#","privateKey":"#","app_secret":"#"}',
+        ),
+        ("x-auth-token: a\nsession_token=b", "x-auth-token: #\nsession_token=#"),
+        ("'cvc' => '123', 'n' => 1", "'cvc' => '#', 'n' => 1"),
+        ('{"name":"cvc","value":"123"}', '{"name":"cvc","value":"#"}'),
+        ('[{"value":"4","key" : "cvv", "value" : 12}]', '[{"value":"4","key" : "cvv", "value" : #}]'),
+        ('<input name="cvc" value="123"/>', '<input name="cvc" value="#"/>'),
+        ('<field id="7" name="cvc">123</field>', '<field id="7" name="cvc">#</field>'),
+        ("https://user:pa+ss@x.example/?a=b@c", "https://user:#@x.example/?a=b@c"),
         ("<password>never closed", "<password>#"),
         ('{"password": "never closed', '{"password": "#'),
     ],
@@ -267,11 +311,63 @@ def test_the_value_of_a_field_with_a_telling_name_is_masked(text: str, masked: s
         '{"password_file": "/run/password", "authorization_code": "A1"}',
         '{"authorization": {"id": "auth_1"}}',
         "<Passwords/><password/><password></password>",
+        '{"cvc_check":"pass","cvv_result":"M","cvvResponseCode":"M","card_number":"1"}',
+        '{"name":"amount","value":"100"}',
+        '<field name="amount">100</field>',
+        "https://x.example:8443/a:b@c and http://[::1]:80/",
+        "the secret PEER_KEY is not set; Bearer ${secret:PEER_KEY}",
         "wrong password",
     ],
 )
 def test_names_that_only_resemble_are_left_alone(text: str) -> None:
     assert Redactor().text(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("card[number]=1&card[cvc]=123&x=1", "card[number]=1&card[cvc]=@&x=1"),
+        ("a[card][cvc]=123", "a[card][cvc]=@"),
+        ("POST['cvc'] = '123'", "POST['cvc'] = '@'"),
+        ("card%5Bcvc%5D=123&x=1", "card%5Bcvc%5D=@&x=1"),
+        ("card%5bcvc%5d=123&x=1", "card%5bcvc%5d=@&x=1"),
+        ("https://x.example/?then=%2Fpay%3Fcvc%3D123%26x%3D1", "https://x.example/?then=%2Fpay%3Fcvc%3D@%26x%3D1"),
+        ("%7B%22cvc%22%3A%22123%22%2C%22x%22%3A1%7D", "%7B%22cvc%22%3A%22@%22%2C%22x%22%3A1%7D"),
+        (
+            "<pre>{&quot;cvc&quot;:&quot;123&quot;,&quot;x&quot;:1}</pre>",
+            "<pre>{&quot;cvc&quot;:&quot;@&quot;,&quot;x&quot;:1}</pre>",
+        ),
+        ("{&#34;cvc&#x22;: &#034;123&#x0022;}", "{&#34;cvc&#x22;: &#034;@&#x0022;}"),
+        ("{\\u0022cvc\\u0022:\\u0022123\\u0022}", "{\\u0022cvc\\u0022:\\u0022@\\u0022}"),
+        ("{\\x22cvc\\x22:\\x22123\\x22}", "{\\x22cvc\\x22:\\x22@\\x22}"),
+        ("&lt;Password&gt;a b&lt;/Password&gt;", "&lt;Password&gt;@&lt;/Password&gt;"),
+        ("Authorization%3A%20Basic%20dTpw%0D%0AHost%3A%20x", "Authorization%3A%20@%0D%0AHost%3A%20x"),
+        ("ssn=123%2D45%2D6789", "ssn=@"),
+        ("body=NM1%2AIL%2A1%2ADOE%2AJANE~", "body=NM1%2AIL%2A1%2A@%2A@~"),
+    ],
+)
+def test_escaping_and_brackets_hide_no_field(text: str, masked: str) -> None:
+    assert Redactor().text(text) == masked.replace("@", MASK)
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("number=4111+1111+1111+1111&x=1", "number=4111+11**+****+1111&x=1"),
+        ("number=4111%201111%201111%201111", "number=4111%2011**%20****%201111"),
+        ("%34111111111111111", "%3411111******1111"),
+        ("&#52;111 1111 1111 1111", "&#52;111 11** **** 1111"),
+        ("\\u0034111111111111111", "\\u003411111******1111"),
+        ("4111\u00a01111\u00a01111\u00a01111", "4111\u00a011**\u00a0****\u00a01111"),
+        ("4111.1111.1111.1111", "4111.11**.****.1111"),
+        ("4111  1111  1111  1111", "4111  11**  ****  1111"),
+        ("4111\t1111\t1111\t1111", "4111\t11**\t****\t1111"),
+        ("4111\u20131111\u20131111\u20131111", "4111\u201311**\u2013****\u20131111"),
+        ("\uff14111111111111111", "\uff1411111******1111"),
+    ],
+)
+def test_escaping_and_separators_hide_no_card_number(text: str, masked: str) -> None:
+    assert Redactor().text(text) == masked
 
 
 @pytest.mark.parametrize("newline", ["\r\n", "\n", "\\r\\n"])
@@ -312,6 +408,9 @@ _PIECES = st.one_of(
     ),
     st.sampled_from(
         ["<Password>", "</", "<![CDATA[", "]]>", 'form-data; name="pin"', "\r\n\r\n", "\n--", ";", "D", "^", MASK]
+    ),
+    st.sampled_from(
+        ["%5D=", "%22", "%31", "+", "&quot;", "&#49;", "\\u0022", ".", "_", "\u200b", "\u00a0", "card%5Bcvc%5D"]
     ),
     st.text("0123456789", max_size=25),
     st.text("ab01 -*", max_size=6),
@@ -377,6 +476,14 @@ ADVERSARIAL = {
     "segments": "N3*~",
     "blanks after a name": "pin" + " " * 40,
     "secret": "aaaa",
+    "escaped digits": "%31",
+    "digits as entities": "&#49;",
+    "escapes that are none": "%&#\\u00",
+    "nothing to see": "1\u200b",
+    "forms": "pin%5D=1+",
+    "pairs": 'name="pin" value="',
+    "logins": "://a:",
+    "fields": '<a name="pin"',
 }
 
 
@@ -420,8 +527,9 @@ def _unbounded(pattern: str) -> list[str]:
 
 
 def test_patterns_repeat_within_bounds_or_give_nothing_back() -> None:
-    patterns = [value for value in vars(redact).values() if isinstance(value, re.Pattern)]
-    patterns += list(redact._IN_QUOTES.values())
+    found = [value for module in (cards, fields, persons, readings) for value in vars(module).values()]
+    patterns = [value for value in found if isinstance(value, re.Pattern)]
+    patterns += list(fields._IN_QUOTES.values())
     assert len(patterns) > 12
     assert _unbounded("a*b[+]c+d{2,}e++f\\*(?:x)*+") == ["*", "+", "{2,}"]
     for pattern in patterns:

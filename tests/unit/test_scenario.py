@@ -207,6 +207,28 @@ def test_an_answer_without_what_is_to_be_captured_is_malformed() -> None:
     assert run.outcome.detail == "the answer has no json.id to capture"
 
 
+DECLINE = {**PAY, "expect": {"status": "402"}}
+
+
+def test_an_expected_refusal_has_nothing_to_capture_and_nothing_to_undo() -> None:
+    run = begin(scenario(DECLINE, cleanup=[UNDO_BY_ID], names=NAMES))
+    assert play(run, status(402, status="402")) == ["pay"]
+    assert (run.outcome.outcome, run.next(), state_of(run)) == (C.OK, None, CleanupState.NONE)
+
+
+def test_what_should_have_been_refused_and_was_not_is_undone_by_the_name_it_gave() -> None:
+    run = begin(scenario(DECLINE, cleanup=[UNDO_BY_ID], names=NAMES))
+    assert play(run, facts(status="200", id="P-1"), facts()) == ["pay", "undo"]
+    assert (run.outcome.place, state_of(run)) == ("expect/status", CleanupState.CONFIRMED)
+
+
+@pytest.mark.parametrize("answer", [status(500, status="500"), facts(status="204")])
+def test_only_a_refusal_may_leave_out_what_is_to_be_captured(answer: Observation) -> None:
+    run = begin(scenario({**PAY, "expect": {"status": ["204", "500"]}}, cleanup=[UNDO_BY_ID], names=NAMES))
+    play(run, answer)
+    assert (run.outcome.outcome, run.outcome.place) == (C.MALFORMED, "expect/id")
+
+
 # --- rule 4: when cleanup runs -----------------------------------------------------------------------------------
 
 
@@ -590,7 +612,7 @@ def test_scalars_compare_as_yaml_and_json_write_them(value: Scalar, text: str) -
 
 # --- what is wrong with a file -----------------------------------------------------------------------------------
 
-KNOWN = "uuid, control_number, trace, stan, now, today, today-30d, secret:NAME"
+KNOWN = "uuid, control_number, trace, stan, now, today, agent_number, now:MMDDhhmmss, today-30d, secret:NAME"
 
 
 @pytest.mark.parametrize(
@@ -622,7 +644,7 @@ KNOWN = "uuid, control_number, trace, stan, now, today, today-30d, secret:NAME"
             scenario({"name": "one"}, cleanup=[{"name": "undo", "undoes": "one", "unless": "undo", "request": {}}]),
             ("cleanup", 0, "unless"),
             "there is no step 'undo'; the steps are one",
-            id="unless a cleanup",
+            id="unless itself",
         ),
         pytest.param(
             scenario({"name": "one", "request": {"a": [{"b": "${paymnt}"}]}}),

@@ -27,11 +27,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from outrider.core.units import DAY, MINUTE, Duration, Instant
+from outrider.core.units import DAY, MINUTE, SECOND, Duration, Instant
 from outrider.core.wire import Entry, digest
 from outrider.spool import Outbox, SpoolError, conservation
 from outrider.spool.file import SpoolFile
 from outrider.spool.outbox import CONTROL_NUMBERS_PER_AGENT
+from outrider.spool.totals import first_control_number
 
 NOW: Instant = 1_780_000_000_000_000
 AGENT = "east-1"
@@ -627,7 +628,7 @@ def test_control_numbers_are_never_given_twice_by_two_agents_and_over_restarts(t
             given += [outbox.control_number() for _ in range(1500)]
             outbox.close()
     assert len(set(given)) == len(given) == 9000
-    assert min(given) == 1
+    assert min(given) % CONTROL_NUMBERS_PER_AGENT == first_control_number(NOW) > 1
     assert {each // CONTROL_NUMBERS_PER_AGENT for each in given} == {0, 7}
 
 
@@ -637,10 +638,28 @@ def test_control_numbers_have_nine_digits_at_most_and_begin_anew_at_one(path: Pa
     file.control_number = 999_001
     file.commit()
     file.close()
-    outbox = opened(path, number=999)
+    outbox = opened(path, number=998)
     given = [outbox.control_number() for _ in range(1001)]
-    assert (given[0], given[998], given[999], given[1000]) == (999_999_001, 999_999_999, 999_000_001, 999_000_002)
+    assert (given[0], given[998], given[999], given[1000]) == (998_999_001, 998_999_999, 998_000_001, 998_000_002)
     outbox.close()
+
+
+@pytest.mark.parametrize("later", [SECOND, MINUTE, DAY, 11 * DAY])
+def test_an_agent_whose_spool_was_lost_goes_on_after_the_numbers_that_it_gave(tmp_path: Path, later: int) -> None:
+    given: set[int] = set()
+    for moment in (NOW, NOW + later):
+        clock = SettableClock()
+        clock.at = moment
+        outbox = opened(tmp_path / f"{moment}.spool", clock)
+        drawn = {outbox.control_number() for _ in range(min(later // SECOND, 5000))}
+        assert not drawn & given
+        given |= drawn
+        outbox.close()
+
+
+@pytest.mark.parametrize("now", [0, NOW, 997_999 * SECOND, 998_000 * SECOND, 4_000_000_000 * SECOND])
+def test_the_first_number_of_all_leaves_room_for_a_block(now: int) -> None:
+    assert 1 <= first_control_number(now) <= CONTROL_NUMBERS_PER_AGENT - 1000
 
 
 def test_a_spool_that_cannot_write_gives_no_control_number_rather_than_an_old_one(path: Path) -> None:
@@ -649,7 +668,7 @@ def test_a_spool_that_cannot_write_gives_no_control_number_rather_than_an_old_on
     with pytest.raises(SpoolError, match="cannot write"):
         outbox.control_number()
     edited(path, "DROP TRIGGER fail")
-    assert outbox.control_number() == 1
+    assert outbox.control_number() == first_control_number(NOW)
     outbox.close()
 
 

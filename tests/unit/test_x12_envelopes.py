@@ -117,6 +117,7 @@ def test_without_a_word_the_envelope_is_mime() -> None:
         ("none", plain(), "", "", C.OK),
         ("core-mime", mime(OTHER), "mismatch", "echo/payload_id", C.MALFORMED),
         ("core-soap", soap(OTHER), "mismatch", "echo/payload_id", C.MALFORMED),
+        ("core-mime", mime(replace(ANSWER, error_code="")), "missing", "envelope/errorcode", C.MALFORMED),
         ("core-mime", mime(REFUSED), "UnAuthorized", "envelope/errorcode", C.PROBE_FAULT),
         ("core-soap", soap(REFUSED), "UnAuthorized", "envelope/errorcode", C.PROBE_FAULT),
         ("core-soap", soap(ODD), "unreadable", "envelope/errorcode", C.MALFORMED),
@@ -132,13 +133,13 @@ def test_without_a_word_the_envelope_is_mime() -> None:
         ("core-soap", fault("Receiver", 401), "401", "status", C.PROBE_FAULT),
         # An answer with an error status is none, whatever its body says.
         ("core-soap", soap(status=500), "500", "status", C.SERVICE_DOWN),
-        ("core-soap", soap(REFUSED, 400), "400", "status", C.MALFORMED),
+        ("core-soap", soap(REFUSED, 400), "400", "status", C.PROBE_FAULT),
         ("core-mime", mime(status=500), "500", "status", C.SERVICE_DOWN),
         ("none", plain(status=500), "500", "status", C.SERVICE_DOWN),
         # Another wire's answer.
         ("core-soap", mime(), "not-soap", "envelope/content-type", C.MALFORMED),
         ("core-mime", soap(), "not-multipart", "envelope/content-type", C.MALFORMED),
-        ("core-mime", fault("Sender", 400), "400", "status", C.MALFORMED),
+        ("core-mime", fault("Sender", 400), "400", "status", C.PROBE_FAULT),
         ("none", soap(), "no-isa", "x12/ISA", C.MALFORMED),
         ("none", plain(b""), "empty", "x12/ISA", C.MALFORMED),
         # Our own request, sent back.

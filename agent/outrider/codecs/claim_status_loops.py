@@ -7,7 +7,9 @@ D the subscriber, E the dependent. Loop 2000 is the level itself, 2100 its name,
 
 from __future__ import annotations
 
-from outrider.codecs.x12_loops import LoopPlan
+from dataclasses import replace
+
+from outrider.codecs.x12_loops import HEADER, LoopPlan
 
 VERSION = "005010X212"
 
@@ -26,4 +28,15 @@ def _plan(service_line: str) -> LoopPlan:
 
 
 REQUEST = _plan("2210")
-RESPONSE = _plan("2220")
+
+_ANSWER = _plan("2220")
+_TRACED = frozenset(("2200B", "2200C", "2200D", "2200E"))
+_LINES = frozenset(("2220D", "2220E"))
+RESPONSE = replace(
+    _ANSWER,
+    openers={**_ANSWER.openers, "TRN": dict.fromkeys(("2100", "2200", "2220"), "2200")},
+    homes={"BHT": HEADER, "TRN": _TRACED, "STC": _TRACED | _LINES, "SVC": _LINES},
+    entities={"2100A": "PR", "2100B": "41", "2100C": "1P", "2100D": "IL", "2100E": "QC"},
+    told=frozenset(("HL", "TRN", "STC")),
+)
+"""A trace belongs to somebody who has been named."""

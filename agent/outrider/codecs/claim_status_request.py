@@ -13,26 +13,25 @@ Source: X12 005010X212 (276).
 from __future__ import annotations
 
 import re
-from dataclasses import KW_ONLY, dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 
+from outrider.codecs import x12_exchange
 from outrider.codecs.claim_status_loops import REQUEST, VERSION
-from outrider.codecs.x12 import Draft, Interchange, Line, Segment, Transaction, X12Error, read
-from outrider.codecs.x12 import write as write_x12
+from outrider.codecs.x12 import Interchange, Line, Segment, Transaction, X12Error, read
+from outrider.codecs.x12_exchange import Guide, Level, Request, header_line, level_lines, opening, require
 from outrider.codecs.x12_loops import refuse, walk
 from outrider.codecs.x12_request import (
     DATE,
-    Dependent,
     Member,
-    check_opening,
     demographic_lines,
-    demographics,
-    moment,
+    dependent_of,
+    member_of,
     only_transaction,
     organisation_line,
     person_line,
 )
 
+_GUIDE = Guide("276", "HR", VERSION)
 AMOUNT = re.compile(r"[0-9]{1,10}(\.[0-9]{1,2})?")
 _MOST_OF_A_REFERENCE = 50
 _WANTED = {
@@ -40,6 +39,12 @@ _WANTED = {
     "DTP 2200D": "472", "DTP 2200E": "472",
 }  # fmt: skip
 """What the first element of a segment in its loop must be to count."""
+_REQUIRED = (
+    ("NM1 2100A", "no-payer", "there is no information source (NM1*PR)"),
+    ("NM1 2100B", "no-submitter", "there is no information receiver (NM1*41)"),
+    ("NM1 2100C", "no-provider", "there is no provider of service (NM1*1P)"),
+    ("NM1 2100D", "no-member", "there is no subscriber (NM1*IL)"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,41 +82,19 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class ClaimInquiry:
+class ClaimInquiry(Request):
     """One 276. Raises X12Error where a value cannot be what its field says.
 
-    `control_number` (1 to 999999999) is ISA13 and GS06; `created` is aware, written in UTC to the second; `trace` has
-    1 to 50 characters; `submitter_name` and `submitter_id` are the information receiver's (NM1*41), mostly the
-    provider's own or its clearing service's; `reference` is BHT03 where it is not the trace.
+    `submitter_name` and `submitter_id` are the information receiver's (NM1*41), mostly the provider's own or its
+    clearing service's.
     """
 
-    sender_id: str
-    receiver_id: str
-    control_number: int
-    trace: str
-    payer_name: str
-    payer_id: str
     submitter_name: str
     submitter_id: str
     provider_name: str
     provider_npi: str
     member: Member
     claim: Claim
-    _: KW_ONLY
-    created: datetime
-    usage: str = "T"
-    sender_qualifier: str = "ZZ"
-    receiver_qualifier: str = "ZZ"
-    dependent: Dependent | None = None
-    reference: str = ""
-
-    def __post_init__(self) -> None:
-        check_opening(self.control_number, self.trace, self.created, self.usage)
-
-    @property
-    def echo(self) -> str:
-        """What BHT03 says, and what an answer about the whole request repeats."""
-        return self.reference or self.trace
 
     @property
     def patient_level(self) -> str:
@@ -121,51 +104,28 @@ class ClaimInquiry:
 
 def write_request(inquiry: ClaimInquiry) -> bytes:
     """The request as a whole 276 interchange. Raises X12Error if a value cannot be written."""
-    created = inquiry.created.astimezone(UTC)
-    member, dependent = inquiry.member, inquiry.dependent
-    lines: list[Line] = [
-        ("BHT", "0010", "13", inquiry.echo, created.strftime("%Y%m%d"), created.strftime("%H%M%S")),
-        ("HL", "1", "", "20", "1"),
-        payer_line(inquiry),
-        ("HL", "2", "1", "21", "1"),
-        submitter_line(inquiry),
-        ("HL", "3", "2", "19", "1"),
-        provider_line(inquiry),
-        ("HL", "4", "3", "22", "1" if dependent else "0"),
+    *upper, patient = levels_of(inquiry)
+    born = demographic_lines(inquiry.dependent or inquiry.member)
+    levels = [*upper, Level(patient.letter, patient.code, [*born, *patient.lines], patient.says_what_follows)]
+    lines = [
+        header_line("0010", "13", inquiry.echo, inquiry.created),
+        *level_lines(levels),
+        ("TRN", "1", inquiry.trace),
+        *_claim_lines(inquiry.claim),
     ]
-    if dependent is None:
-        lines += [*demographic_lines(member), person_line("IL", member)]
-    else:
-        lines += [person_line("IL", member), ("HL", "5", "4", "23")]
-        lines += [*demographic_lines(dependent), person_line("QC", dependent)]
-    lines += [("TRN", "1", inquiry.trace), *_claim_lines(inquiry.claim)]
-    return write_x12(
-        [Draft("276", tuple(lines))],
-        sender=inquiry.sender_id,
-        receiver=inquiry.receiver_id,
-        control_number=inquiry.control_number,
-        created=created,
-        functional_id="HR",
-        version=VERSION,
-        usage=inquiry.usage,
-        sender_qualifier=inquiry.sender_qualifier,
-        receiver_qualifier=inquiry.receiver_qualifier,
-    )
+    return x12_exchange.write_request(_GUIDE, inquiry, lines)
 
 
-def payer_line(inquiry: ClaimInquiry) -> Line:
-    """NM1 of loop 2100A."""
-    return organisation_line("PR", inquiry.payer_name, "PI", inquiry.payer_id)
-
-
-def submitter_line(inquiry: ClaimInquiry) -> Line:
-    """NM1 of loop 2100B."""
-    return organisation_line("41", inquiry.submitter_name, "46", inquiry.submitter_id)
-
-
-def provider_line(inquiry: ClaimInquiry) -> Line:
-    """NM1 of loop 2100C."""
-    return organisation_line("1P", inquiry.provider_name, "XX", inquiry.provider_npi)
+def levels_of(inquiry: ClaimInquiry) -> list[Level]:
+    """Each level with its name, from the payer down to the patient. A dependent, the lowest there is, has no HL04."""
+    dependent = inquiry.dependent
+    return [
+        Level("A", "20", [organisation_line("PR", inquiry.payer_name, "PI", inquiry.payer_id)]),
+        Level("B", "21", [organisation_line("41", inquiry.submitter_name, "46", inquiry.submitter_id)]),
+        Level("C", "19", [organisation_line("1P", inquiry.provider_name, "XX", inquiry.provider_npi)]),
+        Level("D", "22", [person_line("IL", inquiry.member)]),
+        *([Level("E", "23", [person_line("QC", dependent)], says_what_follows=False)] if dependent else []),
+    ]
 
 
 def reference_lines(claim: Claim) -> list[Line]:
@@ -207,14 +167,7 @@ class _Parts:
         self.end = transaction.segments[-1]
         for loop, segment in walk(transaction, REQUEST):
             self._take(loop, segment)
-        for key, code, what in (
-            ("NM1 2100A", "no-payer", "there is no information source (NM1*PR)"),
-            ("NM1 2100B", "no-submitter", "there is no information receiver (NM1*41)"),
-            ("NM1 2100C", "no-provider", "there is no provider of service (NM1*1P)"),
-            ("NM1 2100D", "no-member", "there is no subscriber (NM1*IL)"),
-        ):
-            if key not in self.found:
-                refuse(code, what, self.end)
+        require(self.found, _REQUIRED, self.end)
         self.patient = "E" if "HL 2000E" in self.found else "D"
         if f"NM1 2100{self.patient}" not in self.found:
             refuse("no-member", "the dependent has no name segment (NM1*QC)", self.end)
@@ -238,40 +191,25 @@ class _Parts:
 
     def inquiry(self, interchange: Interchange) -> ClaimInquiry:
         header = self.found.get("BHT ")
-        created = moment(header, self.end)
+        envelope = opening(interchange, header, self.end)
         reference = header.get(3) if header else ""
         trace = self._of_claim("TRN", 2)
         payer, submitter, provider = (self.found[f"NM1 2100{level}"] for level in "ABC")
+        child = self.found.get("NM1 2100E")
         return ClaimInquiry(
-            interchange.sender,
-            interchange.receiver,
-            int(interchange.control_number),
-            trace,
-            payer.get(3),
-            payer.get(9),
-            submitter.get(3),
-            submitter.get(9),
-            provider.get(3),
-            provider.get(9) if provider.get(8) == "XX" else "",
-            self._member(),
-            self._claim(),
-            created=created,
-            usage=interchange.usage,
-            sender_qualifier=interchange.sender_qualifier,
-            receiver_qualifier=interchange.receiver_qualifier,
-            dependent=self._dependent(),
+            **envelope,
+            trace=trace,
+            payer_name=payer.get(3),
+            payer_id=payer.get(9),
+            submitter_name=submitter.get(3),
+            submitter_id=submitter.get(9),
+            provider_name=provider.get(3),
+            provider_npi=provider.get(9) if provider.get(8) == "XX" else "",
+            member=member_of(self.found["NM1 2100D"], self.found.get("DMG 2000D")),
+            claim=self._claim(),
+            dependent=dependent_of(child, self.found.get("DMG 2000E")) if child else None,
             reference=reference if reference != trace else "",
         )
-
-    def _member(self) -> Member:
-        name = self.found["NM1 2100D"]
-        return Member(name.get(3), name.get(4), name.get(9), *demographics(self.found.get("DMG 2000D")))
-
-    def _dependent(self) -> Dependent | None:
-        if self.patient == "D":
-            return None
-        name = self.found["NM1 2100E"]
-        return Dependent(name.get(3), name.get(4), *demographics(self.found.get("DMG 2000E")))
 
     def _claim(self) -> Claim:
         first, _, last = self._of_claim("DTP", 3).partition("-")

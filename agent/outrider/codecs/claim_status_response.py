@@ -19,17 +19,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from outrider.codecs.claim_status_loops import VERSION
-from outrider.codecs.claim_status_request import (
-    AMOUNT,
-    ClaimInquiry,
-    payer_line,
-    provider_line,
-    reference_lines,
-    service_lines,
-    submitter_line,
-)
-from outrider.codecs.x12 import Composite, Draft, Line, X12Error, write
-from outrider.codecs.x12_request import person_line
+from outrider.codecs.claim_status_request import AMOUNT, ClaimInquiry, levels_of, reference_lines, service_lines
+from outrider.codecs.x12 import Composite, Line, X12Error
+from outrider.codecs.x12_exchange import Guide, header_line, level_lines, write_answer
+
+_GUIDE = Guide("277", "HN", VERSION)
 
 CATEGORY = re.compile(r"[A-Z][0-9]{1,2}|RQ|F3[FN]|DR[0-9]{2}")
 """What a claim status category looks like (list 507)."""
@@ -79,28 +73,16 @@ def write_response(
     Raises X12Error: bad-loop for no status, statuses in different loops or a loop that this inquiry has not, and
     whatever cannot be written.
     """
-    moment = created.astimezone(UTC)
     loop = _only_loop(inquiry, statuses)
     lines: list[Line] = [
-        ("BHT", "0010", "08", f"S{control_number}", moment.strftime("%Y%m%d"), moment.strftime("%H%M%S"), "DG"),
-        *_levels(inquiry, loop[-1]),
+        header_line("0010", "08", f"S{control_number}", created, "DG"),
+        *level_lines(levels_of(inquiry), loop[-1]),
         _trace_line(inquiry, loop, trace),
-        *(_status_line(status, moment) for status in statuses),
+        *(_status_line(status, created.astimezone(UTC)) for status in statuses),
     ]
     if loop[-1] == inquiry.patient_level:
         lines += [*reference_lines(inquiry.claim), *service_lines(inquiry.claim)]
-    return write(
-        [Draft("277", tuple(lines))],
-        sender=inquiry.receiver_id,
-        receiver=inquiry.sender_id,
-        control_number=control_number,
-        created=created,
-        functional_id="HN",
-        version=VERSION,
-        usage=inquiry.usage,
-        sender_qualifier=inquiry.receiver_qualifier,
-        receiver_qualifier=inquiry.sender_qualifier,
-    )
+    return write_answer(_GUIDE, inquiry, lines, control_number=control_number, created=created)
 
 
 def _only_loop(inquiry: ClaimInquiry, statuses: Sequence[ClaimStatus]) -> str:
@@ -113,25 +95,6 @@ def _only_loop(inquiry: ClaimInquiry, statuses: Sequence[ClaimStatus]) -> str:
     if loop > own:
         raise X12Error("bad-loop", "the inquiry has no dependent to answer about", "STC")
     return loop
-
-
-def _levels(inquiry: ClaimInquiry, last: str) -> list[Line]:
-    """The hierarchy from the payer down to level `last`. A dependent, the lowest level there can be, has no HL04."""
-    dependent = inquiry.dependent
-    levels = [
-        ("A", "20", payer_line(inquiry)),
-        ("B", "21", submitter_line(inquiry)),
-        ("C", "19", provider_line(inquiry)),
-        ("D", "22", person_line("IL", inquiry.member)),
-        *([("E", "23", person_line("QC", dependent))] if dependent else []),
-    ]
-    lines: list[Line] = []
-    for number, (letter, code, name) in enumerate(levels, 1):
-        more = "" if letter == "E" else "0" if letter == last else "1"
-        lines += [("HL", str(number), str(number - 1) if number > 1 else "", code, more), name]
-        if letter == last:
-            break
-    return lines
 
 
 def _trace_line(inquiry: ClaimInquiry, loop: str, trace: str | None) -> Line:

@@ -4,7 +4,8 @@ Rules
 -----
 1. The answer goes back the way the inquiry came: sender and receiver change places, usage stays.
 2. TRN01 is "2" and TRN02 the inquiry's trace, on the patient's level; BHT03 is the inquiry's.
-3. A rejection ends the hierarchy at its level: nothing stands below it, and it excludes benefits.
+3. A rejection ends the hierarchy at its level: nothing stands below it, and it excludes benefits. In its loop it
+   follows the name and precedes the demographics.
 
 Source: X12 005010X279A1 (271).
 """
@@ -14,13 +15,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
-from outrider.codecs.eligibility_inquiry import Inquiry, payer_line, person_lines, provider_line
+from outrider.codecs.eligibility_inquiry import Inquiry, levels_of
 from outrider.codecs.eligibility_loops import VERSION
-from outrider.codecs.x12 import Draft, Line, Repeated, X12Error, write
+from outrider.codecs.x12 import Line, Repeated, X12Error
+from outrider.codecs.x12_exchange import Guide, Level, header_line, level_lines, write_answer
 from outrider.codecs.x12_rejections import check_rejection, rejection_line
 
+_GUIDE = Guide("271", "HB", VERSION)
 _LOOPS = ("2000A", "2100A", "2100B", "2100C", "2100D")
 _CODE = re.compile(r"[A-Z0-9]{1,2}")
 
@@ -75,24 +78,12 @@ def write_response(
     """
     if benefits and rejections:
         raise X12Error("both", "an answer that rejects has no benefits", "EB")
-    moment = created.astimezone(UTC)
     lines: list[Line] = [
-        ("BHT", "0022", "11", inquiry.echo, moment.strftime("%Y%m%d"), moment.strftime("%H%M%S")),
+        header_line("0022", "11", inquiry.echo, created),
         *_levels(inquiry, _last_level(inquiry, rejections), rejections, inquiry.trace if trace is None else trace),
         *_benefit_lines(inquiry, benefits),
     ]
-    return write(
-        [Draft("271", tuple(lines))],
-        sender=inquiry.receiver_id,
-        receiver=inquiry.sender_id,
-        control_number=control_number,
-        created=created,
-        functional_id="HB",
-        version=VERSION,
-        usage=inquiry.usage,
-        sender_qualifier=inquiry.receiver_qualifier,
-        receiver_qualifier=inquiry.sender_qualifier,
-    )
+    return write_answer(_GUIDE, inquiry, lines, control_number=control_number, created=created)
 
 
 def _last_level(inquiry: Inquiry, rejections: Sequence[Rejection]) -> str:
@@ -109,32 +100,17 @@ def _last_level(inquiry: Inquiry, rejections: Sequence[Rejection]) -> str:
 
 def _levels(inquiry: Inquiry, last: str, rejections: Sequence[Rejection], trace: str) -> list[Line]:
     """The hierarchy from the payer down to level `last`, rejections in their loops."""
-    dependent = inquiry.dependent
-    levels: list[tuple[str, str, list[Line]]] = [
-        ("A", "20", [payer_line(inquiry)]),
-        ("B", "21", [provider_line(inquiry)]),
-        ("C", "22", person_lines("IL", inquiry.member)),
-        ("D", "23", person_lines("03", dependent) if dependent else []),
-    ]
-    lines: list[Line] = []
-    for number, (letter, code, name) in enumerate(levels, 1):
-        lines.append(("HL", str(number), str(number - 1) if number > 1 else "", code, "0" if letter == last else "1"))
-        if letter == last and letter in "CD":
-            lines.append(("TRN", "2", trace, inquiry.trace_originator))
-        lines += [
-            rejection_line(rejection.code, rejection.follow_up)
-            for rejection in rejections
-            if rejection.loop == "2000" + letter
-        ]
-        lines += name
-        lines += [
-            rejection_line(rejection.code, rejection.follow_up)
-            for rejection in rejections
-            if rejection.loop == "2100" + letter
-        ]
-        if letter == last:
-            break
-    return lines
+    levels = []
+    for level in levels_of(inquiry):
+        letter = level.letter
+        back: list[Line] = [("TRN", "2", trace, inquiry.trace_originator)] if letter == last and letter in "CD" else []
+        above, below = (_rejected(rejections, number + letter) for number in ("2000", "2100"))
+        levels.append(Level(letter, level.code, [*back, *above, *level.lines[:1], *below, *level.lines[1:]]))
+    return level_lines(levels, last)
+
+
+def _rejected(rejections: Sequence[Rejection], loop: str) -> list[Line]:
+    return [rejection_line(each.code, each.follow_up) for each in rejections if each.loop == loop]
 
 
 def _benefit_lines(inquiry: Inquiry, benefits: Sequence[Benefit]) -> list[Line]:

@@ -13,124 +13,96 @@ from __future__ import annotations
 
 import re
 from dataclasses import KW_ONLY, dataclass
-from datetime import UTC, datetime
 
 from outrider.codecs.eligibility_loops import VERSION, walk
-from outrider.codecs.x12 import Draft, Interchange, Line, Repeated, Segment, Transaction, X12Error, read
-from outrider.codecs.x12 import write as write_x12
+from outrider.codecs.x12 import Interchange, Line, Repeated, Segment, Transaction, X12Error, read
+from outrider.codecs.x12_exchange import (
+    Guide,
+    Level,
+    Request,
+    header_line,
+    level_lines,
+    opening,
+    require,
+    write_request,
+)
 from outrider.codecs.x12_loops import refuse
 from outrider.codecs.x12_request import (
     DATE,
     Dependent,
     Member,
-    check_opening,
+    check_originator,
     demographic_lines,
-    demographics,
-    moment,
+    dependent_of,
+    member_of,
     only_transaction,
     organisation_line,
     person_line,
 )
 
+_GUIDE = Guide("270", "HS", VERSION)
 _CODE = re.compile(r"[A-Z0-9]{1,2}")
 _WANTED = {
     "NM1 2100C": "IL", "NM1 2100D": "03", "TRN 2000C": "1", "TRN 2000D": "1",
     "DTP 2100C": "291", "DTP 2100D": "291", "DTP 2110C": "291", "DTP 2110D": "291",
 }  # fmt: skip
 """What the first element of a segment in its loop must be to count; others (DTP*102, an issue date) are passed over."""
+_REQUIRED = (
+    ("NM1 2100A", "no-payer", "there is no information source (NM1*PR)"),
+    ("NM1 2100B", "no-provider", "there is no information receiver"),
+    ("NM1 2100C", "no-member", "there is no subscriber (NM1*IL)"),
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Inquiry:
+class Inquiry(Request):
     """One 270. Raises X12Error where a value cannot be what its field says.
 
-    `control_number` (1 to 999999999) is ISA13 and GS06; `created` is aware, written in UTC to the second;
-    `service_date` is "YYYYMMDD" in the payer's zone, "" for none; `trace` has 1 to 50 characters; `reference` is
-    BHT03 where it is not the trace (only inquiries of others do that); `trace_originator` is TRN03, 10 characters.
+    `service_date` is "YYYYMMDD" in the payer's zone, "" for none; `trace_originator` is TRN03, 10 characters.
     """
 
-    sender_id: str
-    receiver_id: str
-    control_number: int
-    trace: str
-    payer_name: str
-    payer_id: str
     provider_name: str
     provider_npi: str
     member: Member
     _: KW_ONLY
-    created: datetime
     service_types: tuple[str, ...] = ("30",)
     service_date: str = ""
-    usage: str = "T"
     trace_originator: str = "9OUTRIDER1"
-    sender_qualifier: str = "ZZ"
-    receiver_qualifier: str = "ZZ"
-    dependent: Dependent | None = None
-    reference: str = ""
 
     def __post_init__(self) -> None:
-        check_opening(self.control_number, self.trace, self.created, self.usage)
-        if len(self.trace_originator) not in (0, 10):
-            raise X12Error("bad-originator", "the trace's originator has 10 characters", "TRN03")
+        Request.__post_init__(self)
+        check_originator(self.trace_originator)
         if self.service_date and not DATE.fullmatch(self.service_date):
             raise X12Error("bad-date", "the service date is not YYYYMMDD", "DTP03")
         if not self.service_types or not all(map(_CODE.fullmatch, self.service_types)):
             raise X12Error("no-eq", "there must be service types, codes of one or two characters", "EQ01")
 
-    @property
-    def echo(self) -> str:
-        """What BHT03 says, on the inquiry and on its answer."""
-        return self.reference or self.trace
-
 
 def write_inquiry(inquiry: Inquiry) -> bytes:
     """The inquiry as a whole 270 interchange. Raises X12Error if a value cannot be written."""
-    created = inquiry.created.astimezone(UTC)
-    moment = (created.strftime("%Y%m%d"), created.strftime("%H%M%S"))
     trace: Line = ("TRN", "1", inquiry.trace, inquiry.trace_originator)
-    question = [
+    question: list[Line] = [
         *([("DTP", "291", "D8", inquiry.service_date)] if inquiry.service_date else []),
         ("EQ", Repeated(inquiry.service_types)),
     ]
-    lines: list[Line] = [
-        ("BHT", "0022", "13", inquiry.echo, *moment),
-        ("HL", "1", "", "20", "1"),
-        payer_line(inquiry),
-        ("HL", "2", "1", "21", "1"),
-        provider_line(inquiry),
-        ("HL", "3", "2", "22", "1" if inquiry.dependent else "0"),
+    *upper, patient = levels_of(inquiry)
+    levels = [*upper, Level(patient.letter, patient.code, [trace, *patient.lines, *question])]
+    header = header_line("0022", "13", inquiry.echo, inquiry.created)
+    return write_request(_GUIDE, inquiry, [header, *level_lines(levels)])
+
+
+def levels_of(inquiry: Inquiry) -> list[Level]:
+    """Each level with its names, from the payer down to the patient."""
+    dependent = inquiry.dependent
+    return [
+        Level("A", "20", [organisation_line("PR", inquiry.payer_name, "PI", inquiry.payer_id)]),
+        Level("B", "21", [organisation_line("1P", inquiry.provider_name, "XX", inquiry.provider_npi)]),
+        Level("C", "22", _person_lines("IL", inquiry.member)),
+        *([Level("D", "23", _person_lines("03", dependent))] if dependent else []),
     ]
-    if inquiry.dependent is None:
-        lines += [trace, *person_lines("IL", inquiry.member), *question]
-    else:
-        lines += [*person_lines("IL", inquiry.member), ("HL", "4", "3", "23", "0"), trace]
-        lines += [*person_lines("03", inquiry.dependent), *question]
-    return write_x12(
-        [Draft("270", tuple(lines))],
-        sender=inquiry.sender_id,
-        receiver=inquiry.receiver_id,
-        control_number=inquiry.control_number,
-        created=created,
-        functional_id="HS",
-        version=VERSION,
-        usage=inquiry.usage,
-        sender_qualifier=inquiry.sender_qualifier,
-        receiver_qualifier=inquiry.receiver_qualifier,
-    )
 
 
-def payer_line(inquiry: Inquiry) -> Line:
-    """NM1 of loop 2100A."""
-    return organisation_line("PR", inquiry.payer_name, "PI", inquiry.payer_id)
-
-
-def provider_line(inquiry: Inquiry) -> Line:
-    """NM1 of loop 2100B."""
-    return organisation_line("1P", inquiry.provider_name, "XX", inquiry.provider_npi)
-
-
-def person_lines(entity: str, person: Member | Dependent) -> list[Line]:
+def _person_lines(entity: str, person: Member | Dependent) -> list[Line]:
     """NM1 of loop 2100C or 2100D, and DMG where there is something to say in it."""
     return [person_line(entity, person), *demographic_lines(person)]
 
@@ -147,22 +119,16 @@ def read_inquiry(raw: bytes) -> Inquiry:
     parts = _Parts(transaction, interchange)
     member = parts.member()
     return Inquiry(
-        interchange.sender,
-        interchange.receiver,
-        int(interchange.control_number),
-        parts.trace.get(2),
-        parts.payer.get(3),
-        parts.payer.get(9),
-        parts.provider.get(3),
-        parts.provider.get(9) if parts.provider.get(8) == "XX" else "",
-        member,
-        created=parts.created,
+        **parts.opening,
+        trace=parts.trace.get(2),
+        payer_name=parts.payer.get(3),
+        payer_id=parts.payer.get(9),
+        provider_name=parts.provider.get(3),
+        provider_npi=parts.provider.get(9) if parts.provider.get(8) == "XX" else "",
+        member=member,
         service_types=tuple(parts.service_types),
         service_date=parts.service_date,
-        usage=interchange.usage,
         trace_originator=parts.trace.get(3),
-        sender_qualifier=interchange.sender_qualifier,
-        receiver_qualifier=interchange.receiver_qualifier,
         dependent=parts.dependent(),
         reference=parts.reference if parts.reference != parts.trace.get(2) else "",
     )
@@ -179,13 +145,7 @@ class _Parts:
         for loop, segment in walk(transaction):
             end = segment
             self._take(loop, segment)
-        for key, code, what in (
-            ("NM1 2100A", "no-payer", "there is no information source (NM1*PR)"),
-            ("NM1 2100B", "no-provider", "there is no information receiver"),
-            ("NM1 2100C", "no-member", "there is no subscriber (NM1*IL)"),
-        ):
-            if key not in self.found:
-                refuse(code, what, end)
+        require(self.found, _REQUIRED, end)
         self.patient = "D" if "HL 2000D" in self.found else "C"
         if f"NM1 2100{self.patient}" not in self.found:
             refuse("no-member", "the dependent has no name segment", end)
@@ -197,7 +157,7 @@ class _Parts:
         self.trace = trace
         self.payer = self.found["NM1 2100A"]
         self.provider = self.found["NM1 2100B"]
-        self.created = moment(self.found.get("BHT "), end)
+        self.opening = opening(interchange, self.found.get("BHT "), end)
         self.reference = self.found["BHT "].get(3)
         self.service_date = self._service_date()
 
@@ -213,16 +173,12 @@ class _Parts:
             self.found.setdefault(key, segment)
 
     def member(self) -> Member:
-        name = self.found["NM1 2100C"]
-        birth_date, gender = demographics(self.found.get("DMG 2100C"))
-        return Member(name.get(3), name.get(4), name.get(9), birth_date, gender)
+        return member_of(self.found["NM1 2100C"], self.found.get("DMG 2100C"))
 
     def dependent(self) -> Dependent | None:
         if self.patient == "C":
             return None
-        name = self.found["NM1 2100D"]
-        birth_date, gender = demographics(self.found.get("DMG 2100D"))
-        return Dependent(name.get(3), name.get(4), birth_date, gender)
+        return dependent_of(self.found["NM1 2100D"], self.found.get("DMG 2100D"))
 
     def _service_date(self) -> str:
         """DTP03 of the patient; the first day, if it is a range (RD8)."""

@@ -8,15 +8,16 @@ belongs to a benefit.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from outrider.codecs.x12 import Segment, Transaction
-from outrider.codecs.x12_loops import LoopPlan
+from outrider.codecs.x12_loops import HEADER, LoopPlan
 from outrider.codecs.x12_loops import walk as walk_by_plan
 
 VERSION = "005010X279A1"
 
 _TO_BENEFIT = dict.fromkeys(("2000", "2100", "2110", "2120"), "2110")
-_PLAN = LoopPlan(
+_REQUEST = LoopPlan(
     levels={"20": "A", "21": "B", "22": "C", "23": "D"},
     parents={"A": ("",), "B": ("A",), "C": ("B",), "D": ("C",)},
     openers={
@@ -26,8 +27,22 @@ _PLAN = LoopPlan(
         "LE": _TO_BENEFIT,
     },
 )
+_TO_NAMED_BENEFIT = dict.fromkeys(("2100", "2110", "2120"), "2110")
+RESPONSE = replace(
+    _REQUEST,
+    openers={**_REQUEST.openers, "EB": _TO_NAMED_BENEFIT, "LE": _TO_NAMED_BENEFIT},
+    homes={
+        "BHT": HEADER,
+        "TRN": frozenset(("2000C", "2000D")),
+        "AAA": frozenset(("2000A", "2100A", "2100B", "2100C", "2100D", "2110C", "2110D")),
+        "EB": frozenset(("2110C", "2110D")),
+    },
+    entities={"2100C": "IL", "2100D": "03"},
+    told=frozenset(("HL", "TRN", "AAA", "EB")),
+)
+"""A benefit belongs to somebody who has been named."""
 
 
 def walk(transaction: Transaction) -> Iterator[tuple[str, Segment]]:
-    """Each segment with its loop; see `x12_loops.walk`."""
-    return walk_by_plan(transaction, _PLAN)
+    """Each segment of a 270 with its loop; see `x12_loops.walk`."""
+    return walk_by_plan(transaction, _REQUEST)

@@ -13,24 +13,26 @@ from __future__ import annotations
 
 import re
 from dataclasses import KW_ONLY, dataclass, field
-from datetime import UTC, datetime
 
+from outrider.codecs import x12_exchange
 from outrider.codecs.prior_authorization_loops import PLAN, VERSION
-from outrider.codecs.x12 import Composite, Draft, Interchange, Line, Segment, Separators, Transaction, X12Error, read
-from outrider.codecs.x12 import write as write_x12
+from outrider.codecs.x12 import Composite, Interchange, Line, Segment, Separators, Transaction, X12Error, read
+from outrider.codecs.x12_exchange import Guide, Level, Request, header_line, level_lines, opening, require
 from outrider.codecs.x12_loops import refuse, walk
 from outrider.codecs.x12_request import (
     DATE,
-    Dependent,
     Member,
-    check_opening,
+    check_originator,
     demographic_lines,
-    demographics,
-    moment,
+    dependent_of,
+    member_of,
     only_transaction,
     organisation_line,
     person_line,
 )
+
+GUIDE = Guide("278", "HI", VERSION)
+"""Of the request and of the response: the guide has one version for both."""
 
 _CATEGORIES = ("AR", "HS", "IN", "SC")
 _SERVICE_TYPE = re.compile(r"[A-Z0-9]{1,2}")
@@ -40,6 +42,14 @@ _WANTED = {
     "NM1 2010A": "X3", "NM1 2010C": "IL", "NM1 2010D": "QC", "TRN 2000E": "1", "DTP 2000E": "AAH",
 }  # fmt: skip
 """What the first element of a segment in its loop must be to count."""
+_REQUIRED = (
+    ("BHT ", "no-bht", "there is no BHT"),
+    ("NM1 2010A", "no-payer", "there is no utilization management organisation (NM1*X3)"),
+    ("NM1 2010B", "no-provider", "there is no requester"),
+    ("NM1 2010C", "no-member", "there is no subscriber (NM1*IL)"),
+    ("UM 2000E", "no-event", "there is no patient event (UM)"),
+    ("TRN 2000E", "no-trn", "the patient event has no trace"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,90 +77,46 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class ReviewRequest:
+class ReviewRequest(Request):
     """One 278 request. Raises X12Error where a value cannot be what its field says.
 
-    `control_number` (1 to 999999999) is ISA13 and GS06; `created` is aware, written in UTC to the second; `trace` has
-    1 to 50 characters; `trace_originator` is TRN03, 10 characters; `reference` is BHT03 where it is not the trace.
+    `trace_originator` is TRN03, 10 characters.
     """
 
-    sender_id: str
-    receiver_id: str
-    control_number: int
-    trace: str
-    payer_name: str
-    payer_id: str
     provider_name: str
     provider_npi: str
     member: Member
     event: Event
     _: KW_ONLY
-    created: datetime
-    usage: str = "T"
     trace_originator: str = "9OUTRIDER1"
-    sender_qualifier: str = "ZZ"
-    receiver_qualifier: str = "ZZ"
-    dependent: Dependent | None = None
-    reference: str = ""
 
     def __post_init__(self) -> None:
-        check_opening(self.control_number, self.trace, self.created, self.usage)
-        if len(self.trace_originator) not in (0, 10):
-            raise X12Error("bad-originator", "the trace's originator has 10 characters", "TRN03")
-
-    @property
-    def echo(self) -> str:
-        """What BHT03 says, on the request and on its answer."""
-        return self.reference or self.trace
+        Request.__post_init__(self)
+        check_originator(self.trace_originator)
 
 
 def write_request(request: ReviewRequest) -> bytes:
     """The request as a whole 278 interchange. Raises X12Error if a value cannot be written."""
-    created = request.created.astimezone(UTC)
-    lines: list[Line] = [
-        ("BHT", "0007", "13", request.echo, created.strftime("%Y%m%d"), created.strftime("%H%M%S")),
-        *level_lines(request, "E"),
+    lines = [
+        header_line("0007", "13", request.echo, request.created),
+        *level_lines(levels_of(request)),
         ("TRN", "1", request.trace, request.trace_originator),
         *event_lines(request.event),
     ]
-    return write_x12(
-        [Draft("278", tuple(lines))],
-        sender=request.sender_id,
-        receiver=request.receiver_id,
-        control_number=request.control_number,
-        created=created,
-        functional_id="HI",
-        version=VERSION,
-        usage=request.usage,
-        sender_qualifier=request.sender_qualifier,
-        receiver_qualifier=request.receiver_qualifier,
-    )
+    return x12_exchange.write_request(GUIDE, request, lines)
 
 
-def levels_of(request: ReviewRequest) -> list[tuple[str, str, list[Line]]]:
-    """Letter, HL03 and names of each level, from the payer down."""
+def levels_of(request: ReviewRequest) -> list[Level]:
+    """Each level with its names, from the payer down; the patient event's own segments are left to the caller."""
     member, dependent = request.member, request.dependent
-    below: list[tuple[str, str, list[Line]]] = []
-    if dependent is not None:
-        below = [("D", "23", [person_line("QC", dependent), *demographic_lines(dependent)])]
+    child = [Level("D", "23", [person_line("QC", dependent), *demographic_lines(dependent)])] if dependent else []
     return [
-        ("A", "20", [organisation_line("X3", request.payer_name, "PI", request.payer_id)]),
-        ("B", "21", [organisation_line("1P", request.provider_name, "XX", request.provider_npi)]),
-        ("C", "22", [person_line("IL", member), *demographic_lines(member)]),
-        *below,
-        ("E", "EV", []),
+        Level("A", "20", [organisation_line("X3", request.payer_name, "PI", request.payer_id)]),
+        Level("B", "21", [organisation_line("1P", request.provider_name, "XX", request.provider_npi)]),
+        Level("C", "22", [person_line("IL", member), *demographic_lines(member)]),
+        *child,
+        Level("E", "EV", []),
     ]
-
-
-def level_lines(request: ReviewRequest, last: str) -> list[Line]:
-    """The hierarchy from the payer down to level `last`; the patient event's own segments are left to the caller."""
-    lines: list[Line] = []
-    for number, (letter, code, names) in enumerate(levels_of(request), 1):
-        more = "0" if letter == last else "1"
-        lines += [("HL", str(number), str(number - 1) if number > 1 else "", code, more), *names]
-        if letter == last:
-            break
-    return lines
 
 
 def event_lines(event: Event) -> list[Line]:
@@ -182,16 +148,7 @@ class _Parts:
         self.end = transaction.segments[-1]
         for loop, segment in walk(transaction, PLAN):
             self._take(loop, segment)
-        for key, code, what in (
-            ("BHT ", "no-bht", "there is no BHT"),
-            ("NM1 2010A", "no-payer", "there is no utilization management organisation (NM1*X3)"),
-            ("NM1 2010B", "no-provider", "there is no requester"),
-            ("NM1 2010C", "no-member", "there is no subscriber (NM1*IL)"),
-            ("UM 2000E", "no-event", "there is no patient event (UM)"),
-            ("TRN 2000E", "no-trn", "the patient event has no trace"),
-        ):
-            if key not in self.found:
-                refuse(code, what, self.end)
+        require(self.found, _REQUIRED, self.end)
         if "HL 2000D" in self.found and "NM1 2010D" not in self.found:
             refuse("no-member", "the dependent has no name segment (NM1*QC)", self.end)
 
@@ -207,36 +164,20 @@ class _Parts:
 
     def request(self, interchange: Interchange) -> ReviewRequest:
         payer, provider, trace = (self.found[key] for key in ("NM1 2010A", "NM1 2010B", "TRN 2000E"))
-        header = self.found["BHT "]
+        header, child = self.found["BHT "], self.found.get("NM1 2010D")
         return ReviewRequest(
-            interchange.sender,
-            interchange.receiver,
-            int(interchange.control_number),
-            trace.get(2),
-            payer.get(3),
-            payer.get(9),
-            provider.get(3),
-            provider.get(9) if provider.get(8) == "XX" else "",
-            self._member(),
-            self._event(),
-            created=moment(header, self.end),
-            usage=interchange.usage,
+            **opening(interchange, header, self.end),
+            trace=trace.get(2),
+            payer_name=payer.get(3),
+            payer_id=payer.get(9),
+            provider_name=provider.get(3),
+            provider_npi=provider.get(9) if provider.get(8) == "XX" else "",
+            member=member_of(self.found["NM1 2010C"], self.found.get("DMG 2010C")),
+            event=self._event(),
             trace_originator=trace.get(3),
-            sender_qualifier=interchange.sender_qualifier,
-            receiver_qualifier=interchange.receiver_qualifier,
-            dependent=self._dependent(),
+            dependent=dependent_of(child, self.found.get("DMG 2010D")) if child else None,
             reference=header.get(3) if header.get(3) != trace.get(2) else "",
         )
-
-    def _member(self) -> Member:
-        name = self.found["NM1 2010C"]
-        return Member(name.get(3), name.get(4), name.get(9), *demographics(self.found.get("DMG 2010C")))
-
-    def _dependent(self) -> Dependent | None:
-        name = self.found.get("NM1 2010D")
-        if name is None:
-            return None
-        return Dependent(name.get(3), name.get(4), *demographics(self.found.get("DMG 2010D")))
 
     def _event(self) -> Event:
         review, day, reason = (self.found.get(f"{name} 2000E") for name in ("UM", "DTP", "HI"))

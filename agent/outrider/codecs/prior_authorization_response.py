@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
-from outrider.codecs.prior_authorization_loops import VERSION
-from outrider.codecs.prior_authorization_request import ReviewRequest, event_lines, level_lines, levels_of
-from outrider.codecs.x12 import Draft, Line, X12Error, write
+from outrider.codecs.prior_authorization_request import GUIDE, ReviewRequest, event_lines, levels_of
+from outrider.codecs.x12 import Line, X12Error
+from outrider.codecs.x12_exchange import header_line, level_lines, write_answer
 from outrider.codecs.x12_rejections import check_rejection, rejection_line
 
 ACTION = re.compile(r"A[1-6]|C|CT|NA")
@@ -65,43 +65,29 @@ def write_response(
 
     Raises X12Error: bad-loop for a rejection of a level that the request has not, and whatever cannot be written.
     """
-    moment = created.astimezone(UTC)
     further = "19" if isinstance(verdict, Decision) and verdict.action == _PENDED else "18"
-    header: Line = (
-        "BHT", "0007", "11", request.echo, moment.strftime("%Y%m%d"), moment.strftime("%H%M%S"), further,
-    )  # fmt: skip
+    header = header_line("0007", "11", request.echo, created, further)
     own = request.trace if trace is None else trace
     back: Line = ("TRN", "2", own, request.trace_originator)
     review, *rest = event_lines(request.event)
     if isinstance(verdict, Decision):
         decided: Line = ("HCR", verdict.action, verdict.number)
-        body = [*level_lines(request, "E"), back, review, decided, *rest]
+        body = [*level_lines(levels_of(request)), back, review, decided, *rest]
     elif verdict.loop == "2000E":
         refused = rejection_line(verdict.code, verdict.follow_up)
-        body = [*level_lines(request, "E"), back, refused, review, *rest]
+        body = [*level_lines(levels_of(request)), back, refused, review, *rest]
     else:
         body = _rejected_above(request, verdict)
-    return write(
-        [Draft("278", (header, *body))],
-        sender=request.receiver_id,
-        receiver=request.sender_id,
-        control_number=control_number,
-        created=created,
-        functional_id="HI",
-        version=VERSION,
-        usage=request.usage,
-        sender_qualifier=request.receiver_qualifier,
-        receiver_qualifier=request.sender_qualifier,
-    )
+    return write_answer(GUIDE, request, [header, *body], control_number=control_number, created=created)
 
 
 def _rejected_above(request: ReviewRequest, rejection: ReviewRejection) -> list[Line]:
-    """The hierarchy down to the rejection's level: on the level itself it stands before the names, else behind."""
+    """The hierarchy down to the rejection's level: on the level itself it stands before the name, else right behind."""
     level = rejection.loop[-1]
-    names = {letter: names for letter, _, names in levels_of(request)}
+    names = {each.letter: each.lines for each in levels_of(request)}
     if level not in names:
         raise X12Error("bad-loop", "the request has no dependent to reject", "AAA")
-    lines = level_lines(request, level)
+    lines = level_lines(levels_of(request), level)
     refused = rejection_line(rejection.code, rejection.follow_up)
-    place = len(lines) - len(names[level]) if rejection.loop.startswith("2000") else len(lines)
+    place = len(lines) - len(names[level]) + (0 if rejection.loop.startswith("2000") else 1)
     return [*lines[:place], refused, *lines[place:]]

@@ -15,8 +15,8 @@ from outrider.codecs.x12_model import (
     Transaction,
     X12Error,
 )
-from outrider.codecs.x12_reader import KNOWN_SEGMENTS, MAX_BYTES, read
-from outrider.codecs.x12_writer import Composite, Draft, Element, Line, Repeated, write
+from outrider.codecs.x12_reader import KNOWN_SEGMENTS, MAX_BYTES, read, read_transmission
+from outrider.codecs.x12_writer import Composite, Draft, DraftGroup, Element, Line, Repeated, write, write_groups
 
 __all__ = [
     "DEFAULT_SEPARATORS",
@@ -24,6 +24,7 @@ __all__ = [
     "MAX_BYTES",
     "Composite",
     "Draft",
+    "DraftGroup",
     "Element",
     "FunctionalGroup",
     "Interchange",
@@ -34,5 +35,7 @@ __all__ = [
     "Transaction",
     "X12Error",
     "read",
+    "read_transmission",
     "write",
+    "write_groups",
 ]

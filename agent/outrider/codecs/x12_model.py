@@ -5,13 +5,16 @@ Rules
 1. Every value keeps where it stood: segment number (from 1, ISA is 1) and byte offset in what was received.
 2. What a message says about a person never reaches an error or a `repr`: both end up in logs and results.
 3. Text is one character per byte (ISO 8859-1), so offsets are exact and reading loses nothing.
+4. What is read is a named tuple, not a dataclass: a reader makes one for every segment of every answer, and this is
+   made in half the time.
 
 Source: X12.5 (interchange control structures), X12.6 (application control structures).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 NO_REPETITION = ""
 """The repetition separator of an interchange older than 00402, where ISA11 means something else."""
@@ -66,18 +69,28 @@ class Separators:
 DEFAULT_SEPARATORS = Separators()
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """One segment as it was read. `elements` are the raw texts without the id; the `repr` leaves them out."""
+class Segment(NamedTuple):
+    """One segment as it was read. `parts` are its raw texts: the id, then the elements, so `parts[1]` is element 1.
+
+    The `repr` leaves them out.
+    """
 
     id: str
-    elements: tuple[str, ...] = field(repr=False)
+    parts: tuple[str, ...]
     number: int
     offset: int
 
+    def __repr__(self) -> str:
+        return f"Segment(id={self.id!r}, number={self.number}, offset={self.offset})"
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """The parts without the id."""
+        return self.parts[1:]
+
     def get(self, n: int) -> str:
         """Element n, from 1 as the standard counts; "" if the segment ends before it."""
-        return self.elements[n - 1] if 0 < n <= len(self.elements) else ""
+        return self.parts[n] if 0 < n < len(self.parts) else ""
 
     def repeats(self, n: int, separators: Separators) -> tuple[str, ...]:
         """The repetitions of element n; () if it is empty."""
@@ -88,8 +101,7 @@ class Segment:
         return _parts(self.get(n), separators.component)
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
+class Transaction(NamedTuple):
     """One transaction set, ST to SE inclusive. `version` is the guide it follows ("005010X279A1")."""
 
     set_id: str
@@ -98,8 +110,7 @@ class Transaction:
     segments: tuple[Segment, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionalGroup:
+class FunctionalGroup(NamedTuple):
     """GS to GE. `functional_id` is GS01 ("HB" for 271), `version` GS08."""
 
     functional_id: str
@@ -110,8 +121,7 @@ class FunctionalGroup:
     transactions: tuple[Transaction, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Interchange:
+class Interchange(NamedTuple):
     """ISA to IEA. Sender and receiver are without padding; `control_number` is ISA13 with its leading zeros.
 
     `acknowledgements` are the TA1 segments between ISA and the first group.
@@ -131,7 +141,7 @@ class Interchange:
     @property
     def transactions(self) -> tuple[Transaction, ...]:
         """Every transaction of every group, in order."""
-        return tuple(transaction for group in self.groups for transaction in group.transactions)
+        return tuple([transaction for group in self.groups for transaction in group.transactions])
 
 
 def _parts(text: str, separator: str) -> tuple[str, ...]:

@@ -5,11 +5,12 @@ Rules
 1. Separators come from their places in ISA, whose elements have fixed widths.
 2. Tolerated, because it changes no value: a byte order mark, blanks and line ends before a segment and after IEA,
    empty elements at the end of a segment, leading zeros in a count. Nothing else is.
-3. An interchange is one ISA to one IEA; whatever follows is an error, and so is a missing last terminator.
+3. An interchange is one ISA to one IEA; whatever follows is an error, and so is a missing last terminator. Several
+   interchanges in one transmission are read by `read_transmission` alone, for answers that are made of them.
 4. Numbers that are repeated must be repeated exactly: ISA13 in IEA02, GS06 in GE02, ST02 in SE02, GS08 in ST03.
    Counts must be right: IEA01 groups, GE01 sets, SE01 segments. GS01 must suit ST01.
-5. HL01 counts from 1 without a gap. A parent is an earlier level that is still open: once a sibling has begun,
-   nothing hangs below the elder.
+5. HL has HL01 to HL03 at least. HL01 counts from 1 without a gap. A parent is an earlier level that is still open:
+   once a sibling has begun, nothing hangs below the elder.
 6. The first error in reading order is the one reported; control characters inside elements are looked for last.
    Errors never repeat what stood in the message.
 
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 import functools
 import re
+from typing import NamedTuple
 
 from outrider.codecs.x12_model import (
     NO_REPETITION,
@@ -46,6 +48,7 @@ KNOWN_SEGMENTS = frozenset({
 })  # fmt: skip
 """Ids that may be named in an error. Any other could be a piece of a broken name."""
 
+
 _ISA_LENGTH = 106
 _ISA_WIDTHS = (3, 2, 10, 2, 10, 2, 15, 2, 15, 6, 4, 1, 5, 9, 1, 1, 1)
 _BOM = b"\xef\xbb\xbf"
@@ -59,11 +62,6 @@ _FUNCTIONAL_IDS = {
     "820": "RA", "834": "BE", "835": "HP", "837": "HC", "997": "FA", "999": "FA",
 }  # fmt: skip
 
-# A frozen dataclass's own __init__ takes twice as long as its four slots do, and would be a third of all the time.
-_set_id, _set_elements, _set_number, _set_offset = (
-    vars(Segment)[name].__set__ for name in ("id", "elements", "number", "offset")
-)
-
 
 def read(raw: bytes, *, max_bytes: int = MAX_BYTES) -> Interchange:
     """Read one whole interchange. Raises X12Error, and nothing else, if it is not exactly that."""
@@ -71,21 +69,58 @@ def read(raw: bytes, *, max_bytes: int = MAX_BYTES) -> Interchange:
         raise X12Error("too-large", f"{len(raw)} bytes, more than the {max_bytes} that are read")
     text = raw.decode("latin-1")
     start = _start(raw, text)
-    isa, separators = _read_isa(text, start)
-    assembly = _Assembly(isa, separators)
-    terminator = separators.segment
-    blanks = "".join(c for c in _BLANKS if c not in (terminator, separators.element))
-    pieces = text[start:].split(terminator)
+    isa, alphabet = _read_isa(text, start)
+    assembly = _Assembly(isa, alphabet.separators)
+    blanks = alphabet.blanks
+    pieces = text[start:].split(alphabet.separators.segment)
     tail = pieces.pop()
     bodies = [piece.lstrip(blanks) for piece in pieces]
     taken, end = assembly.take(pieces, bodies, start)
     _check_end(text, end, closed=assembly.closed, unterminated=bool(tail.strip(_BLANKS)), number=taken + 1)
-    _check_characters(raw, bodies, assembly)
+    _check_characters(raw, bodies, alphabet.legal)
     return assembly.interchange()
+
+
+def read_transmission(raw: bytes, *, most: int = 3, max_bytes: int = MAX_BYTES) -> tuple[Interchange, ...]:
+    """Read one to `most` whole interchanges, one after another, each with separators of its own.
+
+    Raises X12Error as `read` does, and nothing else: "after-iea" for what follows and is no interchange, or is one too
+    many, "isa13-repeated" where two have one control number. Offsets are those in `raw`, segments count anew in each.
+    """
+    if len(raw) > max_bytes:
+        raise X12Error("too-large", f"{len(raw)} bytes, more than the {max_bytes} that are read")
+    found: dict[str, Interchange] = {}
+    start = 0
+    while True:
+        # Blanks before ISA change nothing, so that they stand in for what is read already and offsets stay right.
+        rest = b" " * start + raw[start:]
+        try:
+            last, end = read(rest, max_bytes=max_bytes), len(raw)
+        except X12Error as error:
+            if error.code != "after-iea" or len(found) + 1 >= most or not raw.startswith(b"ISA", error.offset):
+                raise
+            end = error.offset
+            last = read(rest[:end], max_bytes=max_bytes)
+        if last.control_number in found:
+            raise X12Error("isa13-repeated", "an earlier interchange has the same control number", "ISA13", 1, start)
+        found[last.control_number] = last
+        if end == len(raw):
+            return tuple(found.values())
+        start = end
+
+
+class _Alphabet(NamedTuple):
+    """The separators, the blanks that may stand before a segment, and every byte that may stand in a message."""
+
+    separators: Separators
+    blanks: str
+    legal: bytes
 
 
 def _start(raw: bytes, text: str) -> int:
     """The offset of ISA."""
+    if text.startswith("ISA"):
+        return 0
     mark = len(_BOM) if raw.startswith(_BOM) else 0
     start = len(text) - len(text[mark:].lstrip(_BLANKS))
     if start == len(text):
@@ -97,8 +132,8 @@ def _start(raw: bytes, text: str) -> int:
     return start
 
 
-def _read_isa(text: str, start: int) -> tuple[list[str], Separators]:
-    """ISA as its 17 parts (the id first), and the separators from their places."""
+def _read_isa(text: str, start: int) -> tuple[list[str], _Alphabet]:
+    """ISA as its 17 parts (the id first), and what follows from the separators in their places."""
     head = text[start : start + _ISA_LENGTH - 1]
     if len(text) < start + _ISA_LENGTH:
         raise X12Error("truncated", "the message ends inside ISA", "ISA", 1, len(text))
@@ -106,22 +141,24 @@ def _read_isa(text: str, start: int) -> tuple[list[str], Separators]:
     if tuple(map(len, isa)) != _ISA_WIDTHS:
         raise X12Error("isa-width", "the elements of ISA do not have their fixed widths", "ISA", 1, start)
     repetition = isa[11] if isa[12] > "00401" else NO_REPETITION
-    separators = _separators(head[3], repetition, isa[16], text[start + _ISA_LENGTH - 1])
-    for separator, count in ((separators.segment, 0), (separators.component, 1), (repetition, 1)):
-        if separator and head.count(separator) != count:
-            raise X12Error("separators", "a separator also stands inside an element of ISA", "ISA", 1, start)
+    alphabet = _alphabet(head[3], repetition, isa[16], text[start + _ISA_LENGTH - 1])
+    is_repeated = repetition and head.count(repetition) != 1
+    if is_repeated or head.count(isa[16]) != 1 or alphabet.separators.segment in head:
+        raise X12Error("separators", "a separator also stands inside an element of ISA", "ISA", 1, start)
     if not (isa[9] + isa[10] + isa[12] + isa[13] + isa[14]).isdecimal():
         wrong = next(n for n in (9, 10, 12, 13, 14) if not isa[n].isdecimal())
         raise X12Error("isa-digits", "must be digits", f"ISA{wrong:02d}", 1, start)
     if isa[15] not in ("T", "P"):
         raise X12Error("isa15", "the usage indicator is neither T nor P", "ISA15", 1, start)
-    return isa, separators
+    return isa, alphabet
 
 
 @functools.lru_cache(maxsize=64)
-def _separators(element: str, repetition: str, component: str, segment: str) -> Separators:
+def _alphabet(element: str, repetition: str, component: str, segment: str) -> _Alphabet:
     """Partners keep their separators, so checking them once is enough."""
-    return Separators(element, repetition, component, segment)
+    separators = Separators(element, repetition, component, segment)
+    blanks = "".join(blank for blank in _BLANKS if blank not in separators.characters)
+    return _Alphabet(separators, blanks, _PRINTABLE + separators.characters.encode())
 
 
 def _check_end(text: str, end: int, *, closed: bool, unterminated: bool, number: int) -> None:
@@ -138,15 +175,14 @@ def _check_end(text: str, end: int, *, closed: bool, unterminated: bool, number:
         raise X12Error("truncated", "the message ends before IEA", "IEA", number, len(text))
 
 
-def _check_characters(raw: bytes, bodies: list[str], assembly: _Assembly) -> None:
+def _check_characters(raw: bytes, bodies: list[str], legal: bytes) -> None:
     """No control characters but the separators; line ends between segments are gone from `bodies` already."""
-    plain = _PRINTABLE + assembly.separators.characters.encode()
-    if not raw.translate(None, plain) or not "".join(bodies).encode("latin-1").translate(None, plain):
+    if not raw.translate(None, legal) or not "".join(bodies).encode("latin-1").translate(None, legal):
         return
     offset = 0
     for number, body in enumerate(filter(None, bodies), 1):
         offset = raw.index(body.encode("latin-1"), offset)
-        bad = body.encode("latin-1").translate(None, plain)
+        bad = body.encode("latin-1").translate(None, legal)
         if bad:
             what = f"a control character (0x{bad[0]:02x}) in an element"
             raise X12Error("bad-character", what, "segment", number, offset + body.index(chr(bad[0])))
@@ -178,53 +214,39 @@ class _Assembly:
     def take(self, pieces: list[str], bodies: list[str], offset: int) -> tuple[int, int]:
         """Take the segments up to IEA; `offset` is that of the first. Returns how many, and the offset after them."""
         cut = self.separators.element
-        control = {
-            "ISA": self._isa, "TA1": self._ta1, "GS": self._gs, "ST": self._st, "HL": self._hl, "SE": self._se,
-            "GE": self._ge, "IEA": self._iea,
-        }  # fmt: skip
-        known = KNOWN_SEGMENTS
+        control = _CONTROL
+        plain = _PLAIN_SEGMENTS
         append = self.body.append
-        new = object.__new__
+        make = tuple.__new__  # what Segment(...) comes to, at half the time
         number = 0
         for piece, body in zip(pieces, bodies, strict=True):
             number += 1
             parts = body.split(cut)
             name = parts[0]
-            size = len(piece)
-            segment = new(Segment)
-            _set_id(segment, name)
-            _set_elements(segment, tuple(parts[1:]))
-            _set_number(segment, number)
-            _set_offset(segment, offset + size - len(body))
-            offset += size + 1
-            if name in control:
-                control[name](segment)
+            offset += len(piece)
+            segment = make(Segment, (name, tuple(parts), number, offset - len(body)))
+            offset += 1
+            if name in plain:
+                append(segment)
+            elif name in control:
+                control[name](self, segment)
                 if self.closed:
                     break
-            else:
-                if name not in known and not _SEGMENT_ID.fullmatch(name):
-                    if not body and self.separators.segment in _BLANKS:
-                        number -= 1  # a blank line where line ends terminate
-                        continue
-                    code = "segment-id" if body else "empty-segment"
-                    raise _error(code, "a segment begins with an id of two or three capitals or digits", segment)
+            elif _SEGMENT_ID.fullmatch(name):
                 append(segment)
+            elif not body and self.separators.segment in _BLANKS:
+                number -= 1  # a blank line where line ends terminate
+            else:
+                code = "segment-id" if body else "empty-segment"
+                raise _error(code, "a segment begins with an id of two or three capitals or digits", segment)
         return number, offset
 
     def interchange(self) -> Interchange:
         isa = self.isa
         return Interchange(
-            sender_qualifier=isa[5],
-            sender=isa[6].rstrip(),
-            receiver_qualifier=isa[7],
-            receiver=isa[8].rstrip(),
-            control_number=isa[13],
-            usage=isa[15],
-            version=isa[12],
-            separators=self.separators,
-            groups=tuple(self.groups),
-            acknowledgements=tuple(self.acknowledgements),
-        )
+            isa[5], isa[6].rstrip(), isa[7], isa[8].rstrip(), isa[13], isa[15], isa[12], self.separators,
+            tuple(self.groups), tuple(self.acknowledgements),
+        )  # fmt: skip
 
     def _isa(self, segment: Segment) -> None:
         if segment.number > 1:
@@ -241,7 +263,7 @@ class _Assembly:
         if self.gs is not None:
             raise _error("no-ge", "a group begins before the last one ended", segment)
         _count_elements(segment, 8, 8)
-        number = segment.elements[5]
+        number = segment.parts[6]
         if not number.isdecimal() or len(number) > 9:
             raise _error("gs06", "the group control number is not one to nine digits", segment, 6)
         if number in self.group_numbers:
@@ -256,14 +278,14 @@ class _Assembly:
         if self.gs is None:
             raise _error("misplaced", "a transaction set stands outside a group", segment)
         _count_elements(segment, 2, 3)
-        set_id, number = segment.elements[:2]
+        set_id, number = segment.parts[1:3]
         if len(set_id) != 3 or not set_id.isdecimal():
             raise _error("st01", "the set id is not three digits", segment, 1)
-        if self.gs.elements[0] != _FUNCTIONAL_IDS.get(set_id, self.gs.elements[0]):
+        if self.gs.parts[1] != _FUNCTIONAL_IDS.get(set_id, self.gs.parts[1]):
             raise _error("gs01-st01", "GS01 announces another kind of set", segment, 1)
         if not number or number in self.set_numbers:
             raise _error("st02-repeated", "the set control number is empty or that of an earlier set", segment, 2)
-        version = self.gs.elements[7]
+        version = self.gs.parts[8]
         if segment.get(3) != version and (segment.get(3) or _NAMED_GUIDE.fullmatch(version)):
             raise _error("gs08-st03", "ST03 does not repeat GS08", segment, 3)
         self.set_numbers.add(number)
@@ -275,7 +297,10 @@ class _Assembly:
     def _hl(self, segment: Segment) -> None:
         self.body.append(segment)
         self.hl_count += 1
-        own, parent = segment.get(1), segment.get(2)
+        parts = segment.parts
+        if len(parts) < 4:
+            raise _error("element-count", "a level has a number, a parent and a code", segment)
+        own, parent = parts[1], parts[2]
         if own != str(self.hl_count):
             raise _error("hl-number", f"HL01 does not count on; level {self.hl_count} begins here", segment, 1)
         is_open = self.hl_open
@@ -294,10 +319,10 @@ class _Assembly:
         _count_elements(segment, 2, 2)
         self.body.append(segment)
         _check_count("se01-count", segment, len(self.body), "segments")
-        if segment.elements[1] != self.st.elements[1]:
+        if segment.parts[2] != self.st.parts[2]:
             raise _error("st02-se02", "SE02 does not repeat ST02", segment, 2)
-        set_id, number = self.st.elements[:2]
-        self.transactions.append(Transaction(set_id, number, self.gs.elements[7], tuple(self.body)))
+        _, set_id, number, *_ = self.st.parts
+        self.transactions.append(Transaction(set_id, number, self.gs.parts[8], tuple(self.body)))
         self.body.clear()
         self.st = None
 
@@ -307,13 +332,13 @@ class _Assembly:
             raise _error("misplaced", "a group ends that did not begin", segment)
         _count_elements(segment, 2, 2)
         _check_count("ge01-count", segment, len(self.transactions), "transaction sets")
-        opening = self.gs.elements
-        if segment.elements[1] != opening[5]:
+        opening = self.gs.parts
+        if segment.parts[2] != opening[6]:
             raise _error("ge02-gs06", "GE02 does not repeat GS06", segment, 2)
         if not self.transactions:
             raise _error("empty-group", "the group holds no transaction set", segment, 1)
         sets = tuple(self.transactions)
-        self.groups.append(FunctionalGroup(opening[0], opening[1], opening[2], opening[5], opening[7], sets))
+        self.groups.append(FunctionalGroup(opening[1], opening[2], opening[3], opening[6], opening[8], sets))
         self.gs = None
 
     def _iea(self, segment: Segment) -> None:
@@ -322,7 +347,7 @@ class _Assembly:
             raise _error("no-ge", "the interchange ends before its group", segment)
         _count_elements(segment, 2, 2)
         _check_count("iea01-count", segment, len(self.groups), "groups")
-        if segment.elements[1] != self.isa[13]:
+        if segment.parts[2] != self.isa[13]:
             raise _error("iea02-isa13", "IEA02 does not repeat ISA13", segment, 2)
         if not self.groups and not self.acknowledgements:
             raise _error("empty-interchange", "the interchange holds neither a group nor a TA1", segment, 1)
@@ -335,16 +360,25 @@ class _Assembly:
             raise _error("misplaced", "a segment stands outside a transaction set", self.body[0])
 
 
+_CONTROL = {
+    "ISA": _Assembly._isa, "TA1": _Assembly._ta1, "GS": _Assembly._gs, "ST": _Assembly._st, "HL": _Assembly._hl,
+    "SE": _Assembly._se, "GE": _Assembly._ge, "IEA": _Assembly._iea,
+}  # fmt: skip
+_PLAIN_SEGMENTS = KNOWN_SEGMENTS - _CONTROL.keys()
+"""Those that say nothing about the structure."""
+
+
 def _check_count(code: str, segment: Segment, counted: int, what: str) -> None:
-    said = segment.elements[0]
+    said = segment.parts[1]
     if said != str(counted) and not (len(said) <= 10 and said.isdecimal() and int(said) == counted):
         raise _error(code, f"the count is wrong: {counted} {what} counted", segment, 1)
 
 
 def _count_elements(segment: Segment, fewest: int, most: int) -> None:
-    if not fewest <= len(segment.elements) <= most:
+    found = len(segment.parts) - 1
+    if found < fewest or found > most:
         expected = str(most) if fewest == most else f"{fewest} to {most}"
-        raise _error("element-count", f"{expected} elements expected, {len(segment.elements)} found", segment)
+        raise _error("element-count", f"{expected} elements expected, {found} found", segment)
 
 
 def _error(code: str, what: str, segment: Segment, element: int = 0) -> X12Error:

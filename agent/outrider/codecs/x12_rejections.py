@@ -54,10 +54,8 @@ def rejection_line(code: str, follow_up: str) -> Line:
 def rejection_finding(loop: str, segment: Segment, level: str) -> Finding:
     """AAA as a finding at `aaa/<loop>`; `level` is the level's name for people.
 
-    Raises X12Error: misplaced, bad-code.
+    Raises X12Error: bad-code.
     """
-    if not loop:
-        refuse("misplaced", "a rejection stands outside every level", segment)
     if segment.get(1) not in ("Y", "N"):
         refuse("bad-code", "AAA01 is neither Y nor N", segment, 1)
     code = code_of(REASON_CODES, segment, 3)

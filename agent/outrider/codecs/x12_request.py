@@ -78,6 +78,22 @@ def demographic_lines(person: Member | Dependent) -> list[Line]:
     return [("DMG", "D8" if person.birth_date else "", person.birth_date, person.gender)]
 
 
+def check_originator(originator: str) -> None:
+    """Raise X12Error for a trace's originator (TRN03) that is there and has not its 10 characters."""
+    if len(originator) not in (0, 10):
+        raise X12Error("bad-originator", "the trace's originator has 10 characters", "TRN03")
+
+
+def member_of(name: Segment, birth: Segment | None) -> Member:
+    """A member from NM1 and DMG. Raises X12Error as `Member` does."""
+    return Member(name.get(3), name.get(4), name.get(9), *demographics(birth))
+
+
+def dependent_of(name: Segment, birth: Segment | None) -> Dependent:
+    """A dependent from NM1 and DMG. Raises X12Error as `Dependent` does."""
+    return Dependent(name.get(3), name.get(4), *demographics(birth))
+
+
 def demographics(segment: Segment | None) -> tuple[str, str]:
     """Birth date and gender from DMG."""
     return (segment.get(2), segment.get(3)) if segment else ("", "")

@@ -52,6 +52,16 @@ class Draft:
     control_number: str = "0001"
 
 
+@dataclass(frozen=True, slots=True)
+class DraftGroup:
+    """A functional group to write; GS06 is the interchange's control number where it is None."""
+
+    functional_id: str
+    version: str
+    drafts: tuple[Draft, ...]
+    control_number: int | None = None
+
+
 def write(
     drafts: Sequence[Draft],
     *,
@@ -72,6 +82,34 @@ def write(
     `created` is aware and is written in UTC; `control_number` (1 to 999999999) goes into ISA13 and GS06.
     Raises X12Error, with the number of the segment as it would have been written.
     """
+    return write_groups(
+        [DraftGroup(functional_id, version, tuple(drafts))] if drafts else [],
+        sender=sender,
+        receiver=receiver,
+        control_number=control_number,
+        created=created,
+        usage=usage,
+        sender_qualifier=sender_qualifier,
+        receiver_qualifier=receiver_qualifier,
+        acknowledgements=acknowledgements,
+        separators=separators,
+    )
+
+
+def write_groups(
+    groups: Sequence[DraftGroup],
+    *,
+    sender: str,
+    receiver: str,
+    control_number: int,
+    created: datetime,
+    usage: str = "T",
+    sender_qualifier: str = "ZZ",
+    receiver_qualifier: str = "ZZ",
+    acknowledgements: Iterable[Line] = (),
+    separators: Separators = DEFAULT_SEPARATORS,
+) -> bytes:
+    """Build an interchange of several groups, which need control numbers of their own; see `write`."""
     if separators.repetition == NO_REPETITION:
         raise X12Error("separators", "version 00501 needs a repetition separator", "ISA11", 1)
     page = _Page(separators)
@@ -86,14 +124,15 @@ def write(
     )
     for line in acknowledgements:
         page.add(line)
-    if drafts:
-        moment = created.astimezone(UTC)
-        dates = (moment.strftime("%Y%m%d"), moment.strftime("%H%M%S"))
-        page.add(("GS", functional_id, sender, receiver, *dates, str(control_number), "X", version))
-        for draft in drafts:
-            page.add_set(draft, version)
-        page.add(("GE", str(len(drafts)), str(control_number)))
-    page.add(("IEA", "1" if drafts else "0", f"{control_number:09d}"))
+    moment = created.astimezone(UTC)
+    dates = (moment.strftime("%Y%m%d"), moment.strftime("%H%M%S"))
+    for group in groups:
+        number = str(group.control_number or control_number)
+        page.add(("GS", group.functional_id, sender, receiver, *dates, number, "X", group.version))
+        for draft in group.drafts:
+            page.add_set(draft, group.version)
+        page.add(("GE", str(len(group.drafts)), number))
+    page.add(("IEA", str(len(groups)), f"{control_number:09d}"))
     return page.content()
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from outrider.agent_http import AgentMetrics, Readiness, build_app
 from outrider.clock import SystemClock
-from outrider.commands import BAD_CONFIG, FAILED, PASS
+from outrider.commands import BAD_CONFIG, FAILED, PASS, complain
 from outrider.commands.processes import log_to_stderr, run_on_loop, serving, stop_on_signals
 from outrider.config import AgentConfig, load_agent
 from outrider.core.units import SECOND, Duration
-from outrider.execution import Generators, Surroundings
+from outrider.execution import Surroundings
+from outrider.generators import Generators
 from outrider.purse import Withheld
 from outrider.redact import Redactor, printable
 from outrider.runner import Ended, LoopLag, Runner
@@ -36,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         config = load_agent(arguments.config)
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        complain(error)
         return BAD_CONFIG
     clock = SystemClock()
     try:
@@ -84,7 +85,7 @@ async def _serve(config: AgentConfig, outbox: Outbox, clock: SystemClock, *, wit
         region=config.region,
         transport=transport,
         clock=clock,
-        generate=Generators(clock, outbox, config.secrets.__getitem__),
+        generate=Generators(clock, outbox, config.secrets.__getitem__, config.number),
         table=config.table,
         lag=lag,
         describe=lambda text: printable(redactor.detail(text)),

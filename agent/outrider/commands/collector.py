@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 from pathlib import Path
 
 from outrider.clock import SystemClock
-from outrider.commands import BAD_CONFIG, FAILED, PASS
+from outrider.commands import BAD_CONFIG, FAILED, PASS, complain
 from outrider.commands.processes import log_to_stderr, run_on_loop, serving, stop_on_signals
 from outrider.strict_yaml import ConfigError
 
@@ -30,7 +29,7 @@ async def _serve(path: Path, *, with_stdin: bool) -> int:
     try:
         config = load_collector(path)
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        complain(error)
         return BAD_CONFIG
     log = log_to_stderr("collector")
     stop = asyncio.Event()

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from urllib.parse import urlsplit
 
 from outrider.execution import Check
+from outrider.generators import in_zone
 from outrider.hygiene import private_values
 from outrider.probes import Generate
 from outrider.probes.table import PROBES
@@ -21,7 +22,8 @@ from outrider.transport import DatagramRequest, HttpRequest, Request
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One request, redacted. `why_not` says why there are no bytes; `undoes` is the step that a cleanup undoes."""
+    """One request, redacted. `why_not` says why there are no bytes; `undoes` is the step that a cleanup undoes,
+    `asks_about` the one that an inquiry asks about."""
 
     check: str
     step: str
@@ -29,6 +31,7 @@ class Shown:
     url: str
     sent: str
     why_not: str = ""
+    asks_about: str = ""
 
 
 def show(checks: Iterable[Check], generate: Generate, secrets: frozenset[str], *, as_json: bool) -> None:
@@ -41,17 +44,20 @@ def show(checks: Iterable[Check], generate: Generate, secrets: frozenset[str], *
 def requests(check: Check, generate: Generate, secrets: frozenset[str]) -> Iterator[Shown]:
     """Every request of a check, cleanup at the end. In X12 the redactor knows by itself what is about a person."""
     by_itself, told = Redactor(secrets), Redactor(secrets.union(private_values(check.scenario)))
+    generate = in_zone(generate, check.target.zone)
     resolve = _placeholders(check.scenario, generate)
 
     def safe(redactor: Redactor, text: str) -> str:
         lines = redactor.text(text).replace("\r\n", "\n").split("\n")
         return "\n".join(printable(line, limit=len(line) * 10) for line in lines)
 
+    asked = {id(cleanup.inquiry): cleanup.undoes for cleanup in check.scenario.cleanup}
     for _, step in check.scenario.located_steps():
         undoes = step.undoes if isinstance(step, Cleanup) else ""
         url, sent, why_not = _prepared(check, step, resolve, generate)
         redactor = by_itself if check.scenario.kind(step) == "x12" else told
-        yield Shown(check.name, step.name, undoes, *(safe(redactor, text) for text in (url, sent, why_not)))
+        url, sent, why_not = (safe(redactor, text) for text in (url, sent, why_not))
+        yield Shown(check.name, step.name, undoes, url, sent, why_not, asked.get(id(step), ""))
 
 
 def _prepared(check: Check, step: Step, resolve: Callable[[str], str], generate: Generate) -> tuple[str, str, str]:
@@ -117,5 +123,6 @@ def _without_login(url: str) -> str:
 
 def _for_people(shown: Shown) -> str:
     kind = f"cleanup, undoes {shown.undoes}" if shown.undoes else "step"
+    kind = f"inquiry, asks about {shown.asks_about}" if shown.asks_about else kind
     title = f"--- {shown.check}: {shown.step} ({kind}) to {shown.url}"
     return f"{title}\n{shown.sent}\n" if shown.sent else f"{title}\ncannot be shown before it runs: {shown.why_not}\n"

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from outrider.clock import SystemClock
-from outrider.commands import BAD_CONFIG, FAILED, INCONCLUSIVE, PASS
+from outrider.commands import BAD_CONFIG, FAILED, INCONCLUSIVE, PASS, complain
 from outrider.commands.dry_run import show
 from outrider.commands.library import SandboxError, own_sandbox, running_sandbox
 from outrider.commands.processes import run_on_loop
@@ -25,18 +25,21 @@ from outrider.config import AgentConfig, load_agent
 from outrider.core.outcome import Fault, OutcomeClass
 from outrider.core.units import SECOND
 from outrider.core.wire import RunRecord
-from outrider.execution import Check, Execution, Generators, Surroundings
+from outrider.execution import Check, Execution, Surroundings
+from outrider.generators import Generators
 from outrider.purse import Purse
 from outrider.redact import Redactor, printable
 from outrider.scenario import CleanupState
+from outrider.spool import CONTROL_NUMBERS_PER_AGENT, HIGHEST_NUMBER
 from outrider.strict_yaml import ConfigError
 from outrider.transport.wires import Wires
 
 AT_ONCE = 10
 # Shorter than an agent's: somebody is waiting.
 CLEANUP_DELAYS = (0, 2 * SECOND, 5 * SECOND)
-# `once` has no spool to go on counting from; it begins anywhere in a range that no agent's number gives.
-ONCE_NUMBERS = range(999_000_000, 1_000_000_000)
+# `once` has no spool to go on counting from; it begins anywhere in the range of a number that no agent can have.
+ONCE_NUMBER = HIGHEST_NUMBER + 1
+ONCE_NUMBERS = range(ONCE_NUMBER * CONTROL_NUMBERS_PER_AGENT + 1, (ONCE_NUMBER + 1) * CONTROL_NUMBERS_PER_AGENT)
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         return run_on_loop(_run(arguments))
     except (ConfigError, _NoSuchCheckError) as error:
-        print(error, file=sys.stderr)
+        complain(error)
         return BAD_CONFIG
     except SandboxError as error:
         print(f"outrider once: {error}", file=sys.stderr)
@@ -82,7 +85,7 @@ async def _run(arguments: argparse.Namespace) -> int:
 async def _run_with(config: AgentConfig, arguments: argparse.Namespace) -> int:
     checks = _chosen(config, arguments.checks)
     if arguments.dry_run:
-        generate = Generators(SystemClock(), _FreshNumbers(), config.secrets.__getitem__)
+        generate = Generators(SystemClock(), _FreshNumbers(), config.secrets.__getitem__, ONCE_NUMBER)
         show(checks, generate, config.secret_values, as_json=arguments.json)
         return PASS
     purse = config.purse(SystemClock())
@@ -138,7 +141,7 @@ async def _run_all(config: AgentConfig, checks: list[Check]) -> list[RunRecord]:
         region=config.region,
         transport=transport,
         clock=clock,
-        generate=Generators(clock, _FreshNumbers(), config.secrets.__getitem__),
+        generate=Generators(clock, _FreshNumbers(), config.secrets.__getitem__, ONCE_NUMBER),
         table=config.table,
         describe=lambda text: printable(redactor.detail(text)),
     )

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from outrider.codecs.outcome_table import OUTCOME_TABLE
-from outrider.commands import BAD_CONFIG, PASS
+from outrider.commands import BAD_CONFIG, PASS, complain
 from outrider.config import load_agent
 from outrider.core.outcome import FAULTS, STANDINGS, OutcomeTable, Rule, Standing
 from outrider.strict_yaml import ConfigError
@@ -45,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         table = load_agent(arguments.config).table if arguments.config else OUTCOME_TABLE
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        complain(error)
         return BAD_CONFIG
     show(table, as_json=arguments.json)
     return PASS

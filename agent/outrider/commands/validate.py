@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from outrider.commands import BAD_CONFIG, PASS
+from outrider.commands import BAD_CONFIG, PASS, complain
 from outrider.config import AgentConfig, load_agent, load_scenario
 from outrider.core.guarantee import Agreement
 from outrider.core.units import format_duration
+from outrider.hygiene import as_written
 from outrider.resources import shipped
 from outrider.strict_yaml import ConfigError, read_value
 
@@ -31,10 +31,10 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             good.append((path, _load(path)))
         except ConfigError as error:
-            print(error, file=sys.stderr)
+            complain(error)
             mistakes += 1
     for mistake in _between(good):
-        print(mistake, file=sys.stderr)
+        complain(mistake)
         mistakes += 1
     print(f"{len(paths)} files, {mistakes} mistakes" if mistakes else f"{len(paths)} files are right")
     return BAD_CONFIG if mistakes or not paths else PASS
@@ -82,10 +82,29 @@ def _between(loaded: list[tuple[Path, object]]) -> Iterator[str]:
         if isinstance(agreement := getattr(each, "agreement", each), Agreement)
     }
     only = next(iter(agreements.values())) if len({each.name for each in agreements.values()}) == 1 else None
+    yield from _numbered_alike([(path, each) for path, each in loaded if isinstance(each, AgentConfig)])
     for path, agent in loaded:
         agreement = agreements.get(path.parent, only)
         if isinstance(agent, AgentConfig) and agreement is not None:
             yield from (f"{path}: {mistake}" for mistake in _against(agent, agreement))
+
+
+def _numbered_alike(agents: list[tuple[Path, AgentConfig]]) -> Iterator[str]:
+    """Agents that would give the same control numbers under the same submitter id."""
+    seen: dict[tuple[int, str], str] = {}
+    for path, agent in agents:
+        for sender in sorted(_senders(agent)):
+            other = seen.setdefault((agent.number, sender), agent.name)
+            if other != agent.name:
+                yield (
+                    f"{path}: number: agent {other!r} has {agent.number} too, and both send as {sender!r}: "
+                    "their control numbers would be the same"
+                )
+
+
+def _senders(agent: AgentConfig) -> set[str]:
+    steps = [(check.scenario, step) for check in agent.checks for _, step in check.scenario.located_steps()]
+    return {str(as_written(scenario, step).get("sender")) for scenario, step in steps if scenario.kind(step) == "x12"}
 
 
 def _against(agent: AgentConfig, agreement: Agreement) -> Iterator[str]:

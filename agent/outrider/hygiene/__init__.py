@@ -7,13 +7,14 @@ Rules
    that is written with blanks, dashes, dots, in other digits, or escaped as in a URL, JSON or XML. A token that looks
    like a card number goes into a secret.
 2. A request with an amount pays, and so does a step that says `pays: true`. A scenario that pays says `money`, and no
-   request asks for more. Each step that pays is undone by a cleanup, or undoes another one (`unless`), or the scenario
-   says `no_cleanup_because`.
+   request asks for more. Each step that pays is undone by a cleanup, or undoes another one (`unless`; not with `pays:
+   true`, which moves money on), or the scenario says `no_cleanup_because`. An inquiry never pays.
 3. A provider's NPI and an ABA routing number have the right check digit.
-4. What can only be seen when a request is made is checked then: a request that breaks rule 1 or 2 is the agent's own
-   fault, and is not sent. A cleanup is held to rule 1 alone, without what was captured: giving back goes first.
-
-5. What scenarios say about people (`private_values`) is masked in every detail that leaves the process.
+4. What can only be seen when a request is made is checked then: a request that breaks rule 1, 2 or 3 is the agent's
+   own fault, and is not sent. A cleanup is held to rule 1 alone, without what was captured: giving back goes first.
+5. What scenarios say about people, and the numbers of bank accounts (`private_values`), are masked in every detail that
+   leaves the process. For bank accounts there is no list of numbers for tests as there is for cards: no scheme
+   publishes one, and each gateway has its own.
 
 Messages say where, and never the number: its first six and last four digits at most.
 """

@@ -1,7 +1,7 @@
 """What a request asks for in money (rule 2).
 
-An amount is what stands under a key with "amount" in its name, in any mapping of the request, in a body that is JSON or
-a form, and in a path's query. Below such a key every number counts, but for those under another currency's name.
+An amount is what stands under a key with "amount" in its name, in any mapping of the request, in a body that is JSON,
+XML or a form, and in a path's query. Below such a key every number counts, but for those under another currency's name.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from outrider.hygiene.walking import Place, fields
+from outrider.hygiene.walking import Place, fields, names
 from outrider.scenario import OPAQUE, Money
 
 PAYING_KINDS = frozenset(("http", "iso8583"))
@@ -26,6 +26,17 @@ _EXPONENTS = {
     **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
 }  # fmt: skip
 """Decimals of a currency where they are not two (ISO 4217)."""
+
+
+_BY_NUMBER = {
+    "032": "ARS", "036": "AUD", "048": "BHD", "124": "CAD", "152": "CLP", "156": "CNY", "170": "COP", "203": "CZK",
+    "208": "DKK", "344": "HKD", "348": "HUF", "352": "ISK", "356": "INR", "360": "IDR", "376": "ILS", "392": "JPY",
+    "400": "JOD", "410": "KRW", "414": "KWD", "458": "MYR", "484": "MXN", "512": "OMR", "554": "NZD", "578": "NOK",
+    "604": "PEN", "608": "PHP", "682": "SAR", "702": "SGD", "704": "VND", "710": "ZAR", "752": "SEK", "756": "CHF",
+    "764": "THB", "784": "AED", "788": "TND", "826": "GBP", "840": "USD", "901": "TWD", "946": "RON", "949": "TRY",
+    "978": "EUR", "980": "UAH", "985": "PLN", "986": "BRL",
+}  # fmt: skip
+"""Currencies by their number (ISO 4217), as ISO 8583 names them. One that is not here is nobody's limit."""
 
 
 def check_settings(money: Money) -> Iterator[tuple[str, str]]:
@@ -44,14 +55,19 @@ def amounts(request: Mapping[str, Any]) -> Iterator[tuple[Place, object]]:
 
 
 def _names_a_currency(place: Place) -> bool:
-    return "currency" in str(place[-1]).lower()
+    return "currency" in "".join(names(place)[-1:])
 
 
 def currencies(request: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
-    """Every currency that a request names."""
+    """Every currency that a request names, in letters; one that is named by a number is a text or a number of three
+    digits."""
     for place, leaf in fields(request):
-        if _names_a_currency(place) and isinstance(leaf, str) and OPAQUE not in leaf:
-            yield place, leaf
+        if not _names_a_currency(place) or isinstance(leaf, bool):
+            continue
+        if isinstance(leaf, int):
+            yield place, _BY_NUMBER.get(f"{leaf:03d}", str(leaf))
+        elif isinstance(leaf, str) and OPAQUE not in leaf:
+            yield place, _BY_NUMBER.get(leaf, leaf)
 
 
 def in_minor_units(amount: object, money: Money) -> int:

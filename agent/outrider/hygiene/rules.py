@@ -7,23 +7,30 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from outrider.codecs.check_digits import is_npi, is_routing_number
+from outrider.codecs.fhir_request import NPI_SYSTEM
 from outrider.hygiene import cards, money
-from outrider.hygiene.walking import Place, fields
-from outrider.scenario import OPAQUE, Call, Cleanup, Money, Problem, Scenario, Step, plain_names, render
-from outrider.strict_yaml import Located
+from outrider.hygiene.walking import Place, fields, names
+from outrider.scenario import OPAQUE, Call, Cleanup, Inquiry, Money, Problem, Scenario, Step, plain_names, render
+from outrider.strict_yaml import ConfigError, Located
 
 _NOT_LISTED = (
     "is a card number, and no published test number (outrider/codecs/published_cards.py); "
     "a token that looks like one goes into ${secret:NAME}"
 )
-_ROUTING_KEYS = frozenset(("routingnumber", "abanumber", "abaroutingnumber", "routingtransitnumber"))
-_NOT_A_LETTER = re.compile(r"[^a-z]")
+_INQUIRY_PAYS = "an inquiry asks, and moves no money: ask by a reference or an id, without an amount"
+_NPI_KINDS = ("x12", "fhir")
+_ROUTING_KEYS = ("routingnumber", "abanumber", "routingtransitnumber")
+_COMMENT = re.compile(r"(?:^|\s)#(.*)")
 
 
 def refuse_cards(located: Located) -> None:
-    """Raise ConfigError at the first card number of a document that is not on the list."""
+    """Raise ConfigError at the first card number of a document that is not on the list; comments are read too."""
     for place, shown in cards.unlisted(located.value):
         raise located.error(place, f"{shown} {_NOT_LISTED}", at_key=shown.startswith("in the key"))
+    for number, line in enumerate(located.text.split("\n"), 1):
+        if comment := _COMMENT.search(line):
+            for _, shown in cards.unlisted(comment[1]):
+                raise ConfigError(located.file, number, comment.start(1), f"{shown} {_NOT_LISTED}")
 
 
 def problems(scenario: Scenario) -> Iterator[Problem]:
@@ -48,16 +55,24 @@ def as_written(scenario: Scenario, step: Step) -> Mapping[str, Any]:
 
 
 def _identifiers(kind: str, request: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
-    """Rule 3."""
-    for place, leaf in fields(request):
+    """Rule 3. In FHIR an id says by its system that it is an NPI; a provider's is one without a system."""
+    every = list(fields(request))  # a form's key may stand twice
+    found = dict(every)
+    for place, leaf in every:
         text = str(leaf)
         if OPAQUE in text:
             continue
-        key = _NOT_A_LETTER.sub("", str(place[-1]).lower())
-        if (kind == "x12" and (key == "npi" or place[-2:] == ("provider", "id"))) and not is_npi(text):
+        key = "".join(names(place)[-1:])
+        system = found.get((*place[:-1], "system"), NPI_SYSTEM if kind in _NPI_KINDS else "")
+        is_provider = kind in _NPI_KINDS and (key == "npi" or place[-2:] == ("provider", "id"))
+        if system == NPI_SYSTEM and (is_provider or _is_value_of_system(place, found)) and not is_npi(text):
             yield place, "this is not an NPI: ten digits, the first 1 or 2, the last the Luhn check digit after 80840"
-        if kind == "http" and key in _ROUTING_KEYS and not is_routing_number(text):
+        if kind == "http" and key.endswith(_ROUTING_KEYS) and not is_routing_number(text):
             yield place, "this is not an ABA routing number: nine digits whose check digit holds (3, 7, 1)"
+
+
+def _is_value_of_system(place: Place, found: Mapping[Place, object]) -> bool:
+    return place[-1] in ("id", "value") and (*place[:-1], "system") in found
 
 
 def _pays(scenario: Scenario, step: Step) -> bool:
@@ -71,6 +86,9 @@ def _money_problems(scenario: Scenario) -> Iterator[Problem]:
         yield from ((("money", key), message) for key, message in money.check_settings(scenario.money))
     for place, step in scenario.located_steps():
         if not _pays(scenario, step):
+            continue
+        if isinstance(step, Inquiry):
+            yield (*place, "request"), _INQUIRY_PAYS
             continue
         if scenario.money is None:
             yield (
@@ -96,12 +114,15 @@ def _money_problems(scenario: Scenario) -> Iterator[Problem]:
 
 
 def _is_undone(scenario: Scenario, step: Step) -> bool:
-    """Whether a cleanup undoes the step, or does so unless the step has: then the step itself undoes one that pays."""
+    """Whether a cleanup undoes the step, or does so unless the step has: then the step itself undoes one that pays. One
+    that says `pays` moves money on, not back, and has to be undone itself."""
     if scenario.no_cleanup_because.strip():
         return True
     paying = {each.name for each in scenario.steps if _pays(scenario, each)}
-    undoing = [cleanup for cleanup in scenario.cleanup if cleanup.undoes in paying - {cleanup.unless}]
-    return any(step.name in (cleanup.undoes, cleanup.unless) for cleanup in undoing)
+    undoing = [cleanup for cleanup in scenario.cleanup if cleanup.undoes in paying.difference(cleanup.others)]
+    if any(step.name == cleanup.undoes for cleanup in undoing):
+        return True
+    return not step.pays and any(step.name in cleanup.others for cleanup in undoing)
 
 
 def asked_for(scenario: Scenario) -> tuple[str, int] | None:
@@ -134,6 +155,12 @@ def refuse_request(call: Call, limit: Money | None) -> None:
     """Raise ValueError where a rendered request must not be sent (rule 4)."""
     for place, shown in cards.unlisted(call.plain):
         raise ValueError(f"not sent: at {_dotted(place)}, {shown} {_NOT_LISTED}")
+    if isinstance(call.step, Inquiry) and call.kind in money.PAYING_KINDS:
+        for place, _ in money.amounts(call.request):
+            raise ValueError(f"not sent: at {_dotted(place)}, {_INQUIRY_PAYS}")
+    if call.is_measured:
+        for place, message in _identifiers(call.kind, call.request):
+            raise ValueError(f"not sent: at {_dotted(place)}, {message}")
     if not call.is_measured or call.kind not in money.PAYING_KINDS:
         return
     asked = next(money.amounts(call.request), None)

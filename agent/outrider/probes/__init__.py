@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Protocol
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from outrider.core.outcome import Observation
 from outrider.transport import HttpReply, HttpRequest, Request
+from outrider.zones import UTC
 
 if TYPE_CHECKING:  # defaults of type variables come with Python 3.13; the checker knows them already
     from typing_extensions import TypeVar
@@ -32,7 +34,8 @@ Generate = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a check's requests go: a base URL, headers for every HTTP request, and how far TLS is trusted.
+    """Where a check's requests go: a base URL, headers for every HTTP request, how far TLS is trusted, and the zone
+    whose date `today` is.
 
     The URL says how to get there, the probe what is spoken: "https://..." for HTTP, "tcp://host:port", "tls://..." and
     "udp://..." for all else.
@@ -43,6 +46,7 @@ class Target:
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     ca_file: str | None = None
     verify_tls: bool = True
+    zone: ZoneInfo = UTC
 
 
 @dataclass(frozen=True, slots=True)

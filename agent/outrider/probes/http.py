@@ -5,12 +5,20 @@ within it become keys in brackets, as card gateways want them: `card: {number: .
 first of a list `items[0]=...`. true, false and numbers are written as in YAML, null as an empty text.
 
 Facts: `status`, `header.<name in lower case>`, and `json.<path>` for each scalar of a JSON answer
-("json.card.last4", "json.items.0.id"), the first 500 of them, where the path has at most 200 characters.
+("json.card.last4", "json.items.0.id"), the first 500 of them, where the path has at most 200 characters. A body that is
+a JSON object or list is read whatever type it says it has: gateways have been seen to forget the type when they play an
+answer back under its idempotency key, and the id in it is what a payment is given back by. Where JSON was sent, an
+answer that does not say that it is JSON is a finding all the same.
+
+Findings: a status that is no success, at `status`. Beside a status of 4xx that speaks of this request, each code of a
+JSON answer, at its path: a field whose name ends with "code" or "reason" ("json.error.decline_code"). It comes before
+the status, so that an outcome table can tell an issuer's trouble from a decline.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
@@ -28,6 +36,12 @@ USER_AGENT = f"outrider/{__version__} (synthetic transaction)"
 _MOST_FACTS = 500
 _LONGEST_PATH = 200
 _DEEPEST = 20
+_MOST_CODES = 20
+# Of a path and of a code at most six digits: neither can hold a card or an account number.
+_NAMES_A_CODE = re.compile(r"(?i)json\.(?!(?:[^0-9]*[0-9]){7})[a-z0-9_.-]*(?:code|reason)")
+_CODE = re.compile(r"(?!(?:[^0-9]*[0-9]){7})[A-Za-z0-9_.-]{1,40}")
+_SAYS_ALL = (401, 403, 407, 408, 429)
+"""Statuses that would be said of any request: what stands beside them is no judgement of this one."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,12 +102,16 @@ class HttpProbe:
             fact = f"header.{name.lower()}"
             facts[fact] = (*facts.get(fact, ()), value)
         findings = list(status_findings(reply))
-        if "json" in reply.header("Content-Type").lower():
+        says_json = "json" in reply.header("Content-Type").lower()
+        if says_json or reply.body.lstrip().startswith((b"{", b"[")):
             try:
-                facts |= {path: (text,) for path, text in islice(_leaves(json.loads(reply.body)), _MOST_FACTS)}
+                told = dict(islice(_leaves(json.loads(reply.body)), _MOST_FACTS))
+                facts |= {path: (text,) for path, text in told.items()}
+                findings = [*_codes(reply, told), *findings]
             except (ValueError, RecursionError):
-                findings.append(Finding("not-json", "body/json", "the body says that it is JSON, and is not"))
-        elif _expects_json(prepared) and not findings and reply.status != 204:
+                if says_json:
+                    findings.append(Finding("not-json", "body/json", "the body says that it is JSON, and is not"))
+        if not says_json and _expects_json(prepared) and not findings and reply.status != 204:
             findings.append(
                 Finding(
                     "not-json", "body/type", f"expected JSON, got {reply.header('Content-Type') or 'no content type'}"
@@ -112,6 +130,14 @@ def status_findings(reply: HttpReply) -> Iterator[Finding]:
     """A status that is not a success (RFC 9110, 15.3) is a finding."""
     if not 200 <= reply.status < 300:
         yield Finding(str(reply.status), "status", f"HTTP status {reply.status}")
+
+
+def _codes(reply: HttpReply, told: Mapping[str, str]) -> Iterator[Finding]:
+    """The codes of an answer that refuses this request."""
+    if 400 <= reply.status < 500 and reply.status not in _SAYS_ALL:
+        codes = (pair for pair in told.items() if _NAMES_A_CODE.fullmatch(pair[0]) and _CODE.fullmatch(pair[1]))
+        for path, code in islice(codes, _MOST_CODES):
+            yield Finding(code, path, f"HTTP status {reply.status}, {path} {code}")
 
 
 def _expects_json(prepared: Prepared) -> bool:

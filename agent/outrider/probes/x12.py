@@ -2,8 +2,8 @@
 (`TRANSACTIONS`), `envelope` what stands around it (`ENVELOPES`).
 
 Facts: `status`, and those of the answer: `set`, `trn`; `eb`, `aaa`, `service_types` for eligibility; `stc`, `stc_code`
-for claim status; `hcr`, `aaa` for prior authorisation. Trace, control number and PayloadID are drawn here, for each
-request anew, and matched on the answer.
+for claim status; `hcr`, `aaa` for prior authorisation; `stc`, `stc_code`, `stc_loop`, `stc_action`, `ack` for
+claims. Trace, control number and PayloadID are drawn here, for each request anew, and matched on the answer.
 
 Sources: the guides of the transactions; `outrider.probes.x12_envelopes` for what stands around them.
 """
@@ -20,6 +20,7 @@ from outrider.codecs.core_envelope import Envelope
 from outrider.core.outcome import Observation
 from outrider.probes import HTTP_SCHEMES, Generate, Prepared, Target, join, merge
 from outrider.probes.http import USER_AGENT
+from outrider.probes.x12_claim import ClaimRequest
 from outrider.probes.x12_claim_status import ClaimStatusRequest
 from outrider.probes.x12_eligibility import EligibilityRequest
 from outrider.probes.x12_envelopes import ENVELOPES
@@ -27,12 +28,13 @@ from outrider.probes.x12_parties import Drawn
 from outrider.probes.x12_prior_authorization import PriorAuthorizationRequest
 from outrider.transport import HttpReply, HttpRequest
 
-Request: TypeAlias = EligibilityRequest | ClaimStatusRequest | PriorAuthorizationRequest
+Request: TypeAlias = EligibilityRequest | ClaimStatusRequest | PriorAuthorizationRequest | ClaimRequest
 
 TRANSACTIONS: Mapping[str, type[Request]] = {
     "eligibility": EligibilityRequest,
     "claim_status": ClaimStatusRequest,
     "prior_authorization": PriorAuthorizationRequest,
+    "claim": ClaimRequest,
 }
 """Each transaction by the name that steps use: what a step says, how it is written, how its answer is read."""
 
@@ -82,8 +84,8 @@ class X12Probe:
         sent = {
             "transaction": wanted.transaction,
             "envelope": wanted.envelope,
-            "trace": drawn.trace,
             "payload_id": payload_id,
+            **wanted.matched(drawn),
         }
         return Prepared(http, sent)
 
@@ -93,7 +95,7 @@ class X12Probe:
         opened = ENVELOPES[sent["envelope"]].open(reply, sent["payload_id"])
         if not isinstance(opened, bytes):
             return Observation(opened, status)
-        answer = TRANSACTIONS[sent["transaction"]].read(opened, sent["trace"])
+        answer = TRANSACTIONS[sent["transaction"]].read(opened, sent)
         return Observation(answer.findings, {**status, **answer.facts})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import msgspec
@@ -62,5 +63,6 @@ class ClaimStatusRequest(CoreRequest, frozen=True, kw_only=True, forbid_unknown_
         )
 
     @staticmethod
-    def read(payload: bytes, trace: str) -> Observation:
-        return claim_status.read_response(payload, trace=trace)
+    def read(payload: bytes, sent: Mapping[str, str]) -> Observation:
+        number = int(sent["control_number"])
+        return claim_status.read_response(payload, trace=sent["trace"], control_number=number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from outrider.codecs import core_mime, eligibility
@@ -39,5 +40,6 @@ class EligibilityRequest(CoreRequest, frozen=True, kw_only=True, forbid_unknown_
         )
 
     @staticmethod
-    def read(payload: bytes, trace: str) -> Observation:
-        return eligibility.read_response(payload, trace=trace)
+    def read(payload: bytes, sent: Mapping[str, str]) -> Observation:
+        number = int(sent["control_number"])
+        return eligibility.read_response(payload, trace=sent["trace"], control_number=number)

@@ -4,7 +4,8 @@ Rules
 -----
 1. An HTTP status that is no success decides, whatever the body says. But a SOAP fault comes with status 400 or 500
    (SOAP 1.2 part 2, 7.5.2), and then its code says more than the status: the fault decides.
-2. Then what is wrong with the envelope, then its ErrorCode, then a PayloadID that is not the one that was sent.
+2. Then what is wrong with the envelope, then its ErrorCode (every answer has one), then a PayloadID that is not the
+   one that was sent.
 3. Without an envelope there is no PayloadID; the trace inside the X12 is all that can be matched.
 
 Sources: CAQH CORE connectivity rule vC2.2.0; RFC 1767 (application/edi-x12).
@@ -79,6 +80,8 @@ def _open(read: Callable[[str, bytes], Envelope], reply: HttpReply, payload_id: 
     if envelope.is_error:
         code = envelope.error_code if _ERROR_CODE.fullmatch(envelope.error_code) else "unreadable"
         return (Finding(code, "envelope/errorcode", "the envelope reports an error"),)
+    if not envelope.error_code:
+        return (Finding("missing", "envelope/errorcode", "the answer has no ErrorCode; CORE requires one"),)
     if envelope.payload_id != payload_id:
         return (Finding("mismatch", "echo/payload_id", "the answer carries somebody else's PayloadID"),)
     return envelope.payload

@@ -61,6 +61,10 @@ class CoreRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     username: str = ""
     password: str = ""
 
+    def matched(self, drawn: Drawn) -> dict[str, str]:
+        """What the answer has to bring back."""
+        return {"trace": drawn.trace, "control_number": str(drawn.control_number)}
+
     @property
     def patient(self) -> x12_request.Dependent | None:
         return self.dependent.for_codec() if self.dependent else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import msgspec
@@ -57,5 +58,6 @@ class PriorAuthorizationRequest(CoreRequest, frozen=True, kw_only=True, forbid_u
         )
 
     @staticmethod
-    def read(payload: bytes, trace: str) -> Observation:
-        return prior_authorization.read_response(payload, trace=trace)
+    def read(payload: bytes, sent: Mapping[str, str]) -> Observation:
+        number = int(sent["control_number"])
+        return prior_authorization.read_response(payload, trace=sent["trace"], control_number=number)

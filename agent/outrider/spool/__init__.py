@@ -5,6 +5,13 @@ records hang on, `salvage` what is taken over from a damaged one.
 """
 
 from outrider.spool.file import DEFAULT_QUOTA, SpoolError
-from outrider.spool.outbox import Outbox, conservation
+from outrider.spool.outbox import CONTROL_NUMBERS_PER_AGENT, HIGHEST_NUMBER, Outbox, conservation
 
-__all__ = ["DEFAULT_QUOTA", "Outbox", "SpoolError", "conservation"]
+__all__ = [
+    "CONTROL_NUMBERS_PER_AGENT",
+    "DEFAULT_QUOTA",
+    "HIGHEST_NUMBER",
+    "Outbox",
+    "SpoolError",
+    "conservation",
+]

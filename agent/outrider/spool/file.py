@@ -8,7 +8,8 @@ Rules
 3. A damaged file is set aside, never deleted, and the agent starts: what can still be read of it is taken over, the
    rest is counted; where not even its totals can be read, a new epoch begins. Trouble around a sound file (no rights,
    no room, another program's lock) is told instead, since the file can still be delivered.
-4. Sequence numbers are never used twice within an epoch.
+4. Sequence numbers are never used twice within an epoch. Control numbers go on after a restart; a new epoch begins
+   with them where the clock says, away from those of a file that was lost.
 5. One process at a time: the second one is told who is there.
 6. What all records hang on (agent, epoch, mark, counts) is written twice, each time with its own digest: a flipped
    bit in one costs nothing.
@@ -31,7 +32,7 @@ from outrider.clock import Clock
 from outrider.core.units import MINUTE, Duration, Instant
 from outrider.core.wire import Entry, digest
 from outrider.spool.salvage import Salvaged, salvaged
-from outrider.spool.totals import NAMES, Totals, read_totals
+from outrider.spool.totals import NAMES, Totals, first_control_number, read_totals
 
 PAGE_BYTES = 4096
 DEFAULT_QUOTA = 256 * 10**6
@@ -228,7 +229,7 @@ class SpoolFile:
 
     def _load(self, saved: Salvaged | None) -> None:
         (rows,) = self._database.execute(_ROWS).fetchone()
-        totals = read_totals(self._database) if rows else saved.totals if saved else Totals(self.agent, _new_epoch())
+        totals = read_totals(self._database) if rows else saved.totals if saved else self._new_totals()
         if totals is None:
             raise _DamagedError("its totals are damaged")
         if totals.agent != self.agent:
@@ -242,6 +243,9 @@ class SpoolFile:
         if saved is not None and not rows:
             self._take_over(saved)
         self.commit()
+
+    def _new_totals(self) -> Totals:
+        return Totals(self.agent, _new_epoch(), control_number=first_control_number(self._clock.now()))
 
     def _take_over(self, saved: Salvaged) -> None:
         """Records keep their place in the epoch, so that the collector knows those it has."""

@@ -26,6 +26,9 @@ T = TypeVar("T")
 _Request = tuple[Callable[[], Any], "Future[Any]"]
 
 CONTROL_NUMBERS_PER_AGENT = 10**6
+HIGHEST_NUMBER = 998
+"""Of an agent. The next one, the last that fits nine digits, is for commands without a spool."""
+
 _CONTROL_NUMBER_BLOCK = 1000
 _PATIENCE_S = 10
 
@@ -33,7 +36,7 @@ _PATIENCE_S = 10
 class Outbox:
     """Open it once a process; `close` it to let go of the file. Raises SpoolError where it cannot be opened.
 
-    `number` is the agent's, 0 to 999: the first digits of its control numbers.
+    `number` is the agent's, 0 to 998: the first digits of its control numbers.
     """
 
     def __init__(

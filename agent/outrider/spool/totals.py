@@ -11,7 +11,10 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+from outrider.core.units import SECOND, Instant
+
 NAMES = ("totals", "totals again")
+_FIRST_NUMBERS = 998_000
 WENT = ("delivered", "dead_lettered", "dropped_quota", "dropped_corrupt")
 """Where a record can have gone that waits no longer."""
 
@@ -35,6 +38,14 @@ class Totals:
         counts = {name: count for name, count in self.counts.items() if count}
         text = json.dumps({**asdict(self), "counts": counts}, sort_keys=True)
         return f"{_seal(text.encode())} {text}"
+
+
+def first_control_number(now: Instant) -> int:
+    """Where a spool begins that knows of no number before: one further each second, for eleven days.
+
+    An agent whose spool was lost so stays ahead of the numbers it gave before, if it gave fewer than one a second.
+    """
+    return 1 + now // SECOND % _FIRST_NUMBERS
 
 
 def read_totals(database: sqlite3.Connection) -> Totals | None:

@@ -47,7 +47,8 @@ class Located:
     """A document's plain value (dict, list, str, int, float, bool, None) and where each part of it stands.
 
     `marks` has the place of every value, `key_marks` of every key (by the path of its value). `written` keeps
-    the text of each value that was expanded as the file has it; `masks` pairs what came in with its reference.
+    the text of each value that was expanded as the file has it; `masks` pairs what came in with its reference; `text`
+    is the whole document, comments and all.
     """
 
     file: str
@@ -56,6 +57,7 @@ class Located:
     key_marks: Mapping[Place, Mark] = field(repr=False)
     written: Mapping[Place, str] = field(default_factory=dict, repr=False)
     masks: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    text: str = field(default="", repr=False)
 
     def mark(self, path: Place, *, at_key: bool = False) -> Mark:
         """Where the value at `path` stands, or the nearest thing around it that the file has."""

@@ -93,7 +93,7 @@ class _Composer:
         after = next(self._events)
         if not isinstance(after, yaml.StreamEndEvent):
             raise self._error(after, "a second document starts here; a file holds one")
-        return Located(self._file, value, self._marks, self._key_marks)
+        return Located(self._file, value, self._marks, self._key_marks, text=self._text)
 
     def _parse(self) -> Iterator[Any]:
         try:

@@ -27,8 +27,7 @@ class DatagramWire:
         reply, failure = None, None
         try:
             async with asyncio.timeout(timeout / SECOND):
-                addresses = await resolve(request.host, request.port, socket.SOCK_DGRAM, stopwatch)
-                reply = await _ask(request, addresses[0], stopwatch)
+                reply = await _ask_any(request, stopwatch)
         except TimeoutError:
             failure = Finding("timeout", f"net/{stopwatch.phase}", f"no answer within {timeout / SECOND:g} s")
         except OSError as error:
@@ -40,6 +39,19 @@ class DatagramWire:
 
     async def close(self) -> None:
         """Nothing is kept between requests."""
+
+
+async def _ask_any(request: DatagramRequest, stopwatch: Stopwatch) -> DatagramReply:
+    """The answer of the first address that does not refuse at once, as for a connection. Raises the last OSError."""
+    failure: OSError = OSError("the name has no address")
+    for address in await resolve(request.host, request.port, socket.SOCK_DGRAM, stopwatch):
+        try:
+            return await _ask(request, address, stopwatch)
+        except TimeoutError:
+            raise
+        except OSError as error:
+            failure = error
+    raise failure
 
 
 async def _ask(request: DatagramRequest, address: Address, stopwatch: Stopwatch) -> DatagramReply:

@@ -32,14 +32,18 @@ def explain(error: OSError, phase: str) -> Finding:
     """The finding for what a socket or a handshake raised in a phase."""
     if own := own_trouble(error):
         return own
+    if error.errno == errno.EMSGSIZE:
+        return Finding("cannot-send", "agent/request", "the request is longer than a datagram can be")
     detail = (getattr(error, "verify_message", "") or error.strerror or str(error) or "the peer ended it")[:LONGEST]
     match error:
         case socket.gaierror():
             return Finding("dns", "net/resolve", detail)
         case ssl.SSLCertVerificationError():
             return Finding("certificate", "net/tls", detail)
-        case ssl.SSLError():
+        case ssl.SSLError() if phase == "tls":
             return Finding("handshake", "net/tls", detail)
+        case ssl.SSLError():
+            return Finding("bad-tls", f"net/{phase}", detail)
         case ConnectionResetError() | BrokenPipeError():
             return Finding("reset", f"net/{phase}", "the peer reset the connection")
     if phase == "resolve":  # the machine did not get as far as to ask

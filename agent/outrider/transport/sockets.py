@@ -14,7 +14,10 @@ Address: TypeAlias = tuple[int, tuple[Any, ...]]
 
 
 async def resolve(host: str, port: int, kind: socket.SocketKind, stopwatch: Stopwatch) -> list[Address]:
-    """The addresses of a host, in the system's order; an IP address is its own. Raises OSError (gaierror)."""
+    """The addresses of a host, in the system's order; an IP address is its own. Raises OSError (gaierror),
+    ValueError for what is no name or no port."""
+    if not 0 < port < 65_536:
+        raise ValueError(f"{port} is not a port: 1 to 65535")  # the system would take it modulo 65,536
     try:
         flags = socket.AI_NUMERICHOST if ipaddress.ip_address(host.partition("%")[0]) else 0
     except ValueError:
@@ -26,7 +29,7 @@ async def resolve(host: str, port: int, kind: socket.SocketKind, stopwatch: Stop
 
 
 async def connect(host: str, port: int, stopwatch: Stopwatch) -> socket.socket:
-    """A TCP connection to the first address that takes one. Raises OSError: that of the last address."""
+    """A TCP connection to the first address that takes one. Raises OSError (that of the last address), ValueError."""
     addresses = await resolve(host, port, socket.SOCK_STREAM, stopwatch)
     failure: OSError = OSError("the name has no address")
     for family, address in addresses:

@@ -20,7 +20,11 @@ from outrider.transport.sockets import connect
 from outrider.transport.timing import Stopwatch
 from outrider.transport.tls import client_context, unreadable
 
-_MOST_AT_ONCE = 1 << 16
+_MOST_AT_ONCE = 1 << 20
+"""More than asyncio's reader ever holds: nothing that came in clear is left in it when a handshake begins."""
+
+_NO_LIMIT_S = 86_400.0
+"""asyncio would end a handshake after a minute; the exchange has a limit of its own."""
 
 
 class _EndedError(Exception):
@@ -65,7 +69,8 @@ class _Conversation:
     async def _shake_hands(self) -> None:
         self.stopwatch.enter("tls")
         context = client_context(self.request.ca_file, self.request.verify_tls)
-        await self.writer.start_tls(context, server_hostname=self.request.server_name or self.request.host)
+        name = self.request.server_name or self.request.host
+        await self.writer.start_tls(context, server_hostname=name, ssl_handshake_timeout=_NO_LIMIT_S)
 
     async def _read(self, ends: Ends) -> bytes:
         self.stopwatch.enter("receive" if self.waiting else "wait")

@@ -13,7 +13,7 @@ import contextlib
 import hashlib
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ _PHASES = ("resolve", "connect", "tls", "send", "wait", "receive")
 _TEXTS = ("region", "code", "place", "step", "detail", "cleanup")
 _NULLABLE = ("clock_offset", "clock_error")
 _NULL = -(2**62)
+_PATIENCE_S = 30.0
+"""How long closing waits for questions under way."""
 
 
 class DuckdbStore:
@@ -42,6 +44,9 @@ class DuckdbStore:
         self._path = path
         self._read_only = read_only
         self._append_lock = threading.RLock()
+        self._idle = threading.Condition()
+        self._asking = 0
+        self._is_closing = False
         self._names: dict[str, int] = {}
         self._texts: list[str] = []
         self._is_broken = False
@@ -275,7 +280,10 @@ class DuckdbStore:
         return self._named(self._ask(schema.LATENCY_LINE, {**bounds, "check": number, "width": width}))
 
     def close(self) -> None:
-        self._database.close()
+        with self._idle:  # DuckDB closes no file that a question is still being answered from
+            self._is_closing = True
+            self._idle.wait_for(lambda: not self._asking, _PATIENCE_S)
+            self._database.close()
 
     def _bounds(self, span: Interval, ledger: int) -> dict[str, int]:
         return {"purpose": self._names.get("probe", -1), "start": span.start, "end": span.end, "ledger": ledger}
@@ -317,13 +325,26 @@ class DuckdbStore:
         if self._is_broken:
             self._recover()
         try:
-            with self._database.cursor() as cursor:
+            with self._counted(), self._database.cursor() as cursor:
                 for name, columns in (tables or {}).items():
                     cursor.register(name, dict(columns))
                 result = cursor.execute(sql, dict(parameters)) if parameters else cursor.execute(sql)
                 return {name: np.asarray(column) for name, column in result.fetchnumpy().items()}
         except duckdb.Error as error:
             raise self._failed(error, "answer") from error
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._idle:
+            if self._is_closing:
+                raise StoreFailedError("the store could not answer: it is closed")
+            self._asking += 1
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._asking -= 1
+                self._idle.notify_all()
 
     def _named(self, rows: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Numbers of names back to texts; checks and regions keep their numbers beside them."""

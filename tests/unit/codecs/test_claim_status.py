@@ -393,18 +393,10 @@ def test_a_pharmacys_reject_code_has_a_shape_of_its_own() -> None:
 MISMATCHES: dict[str, Callable[[], bytes]] = {
     "somebody else's trace": lambda: answer(trace="trace-0002"),
     "somebody else's trace for a dependent": lambda: answer(FAMILY, trace="trace-0002"),
-    "somebody else's trace for the whole request": lambda: answer(
-        INQUIRY, ClaimStatus("P1", loop="2200B"), trace="trace-0002"
-    ),
-    "no claim": lambda: edited(answer(), (TRACE_BACK, ""), (PAID_LINE, "")),
     "an empty trace": lambda: edited(answer(), (TRACE_BACK, "TRN*2")),
     "a trace that refers to nothing": lambda: edited(answer(), (TRACE_BACK, "TRN*1*trace-0001")),
     "our claim and somebody else's": lambda: edited(
         answer(), (PAID_LINE, f"{PAID_LINE}~TRN*2*trace-0002~STC*P1:20*20260601")
-    ),
-    "our trace above the claim alone": lambda: edited(
-        answer(), (UPPER_LEVELS[3], f"{UPPER_LEVELS[3]}~{TRACE_BACK}"), (f"{NAME_LINE}~{TRACE_BACK}", NAME_LINE),
-        (PAID_LINE, ""),
     ),
 }  # fmt: skip
 
@@ -415,6 +407,18 @@ def test_an_answer_to_somebody_elses_question_is_a_mismatch(name: str) -> None:
     assert [(finding.code, finding.place) for finding in observation.findings] == [("mismatch", "echo/trn")]
     assert classify([], observation, OUTCOME_TABLE).outcome is OutcomeClass.MALFORMED
     assert "trace-0002" not in repr(observation)
+
+
+def test_a_mismatch_above_the_claim_comes_before_the_status_there() -> None:
+    foreign = answer(INQUIRY, ClaimStatus("E0", loop="2200B"), trace="trace-0002")
+    assert places(foreign) == [("mismatch", "echo/trn"), ("E0", "stc/2200B")]
+    no_claim = edited(
+        answer(),
+        (UPPER_LEVELS[3], f"{UPPER_LEVELS[3]}~{TRACE_BACK}~STC*E0:0*20260601"),
+        (f"{NAME_LINE}~{TRACE_BACK}", NAME_LINE),
+        (PAID_LINE, ""),
+    )
+    assert places(no_claim) == [("mismatch", "echo/trn"), ("E0", "stc/2200B")]
 
 
 def test_a_provider_level_has_no_trace_to_repeat() -> None:

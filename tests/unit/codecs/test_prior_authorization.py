@@ -183,8 +183,8 @@ def test_a_decision_stands_on_the_patient_event() -> None:
         ("2000A", ["HL*1**20*0", "AAA*Y**42*P", PAYER_LINE]),
         ("2010A", ["HL*1**20*0", PAYER_LINE, "AAA*Y**42*P"]),
         ("2010B", ["HL*2*1*21*0", PROVIDER_LINE, "AAA*Y**42*P"]),
-        ("2010C", ["HL*3*2*22*0", NAME_LINE, BIRTH_LINE, "AAA*Y**42*P"]),
-        ("2010D", ["HL*4*3*23*0", *CHILD_LINES[1:], "AAA*Y**42*P"]),
+        ("2010C", ["HL*3*2*22*0", NAME_LINE, "AAA*Y**42*P", BIRTH_LINE]),
+        ("2010D", ["HL*4*3*23*0", CHILD_LINES[1], "AAA*Y**42*P", CHILD_LINES[2]]),
         ("2000E", ["HL*5*4*EV*0", TRACE_BACK, "AAA*Y**42*P", "UM*HS*I*3", *WHEN_AND_WHY]),
     ],
 )
