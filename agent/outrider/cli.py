@@ -21,9 +21,17 @@ COMMANDS = {
     "validate": "check configuration and scenarios, offline",
     "outcomes": "which code at which place means what, and whose fault it is",
     "report": "the statement of a period, with a verdict for each guarantee",
+    "seal": "seal the days that are due as signed evidence",
+    "verify-evidence": "check a folder of sealed days, offline",
     "window": "announce, complete, cancel and list maintenance windows",
 }
-_EXTRAS = {"duckdb": "collector", "numpy": "collector", "jinja2": "collector", "locust": "load"}
+_EXTRAS = {
+    "cryptography": "collector",
+    "duckdb": "collector",
+    "numpy": "collector",
+    "jinja2": "collector",
+    "locust": "load",
+}
 
 
 class Command(Protocol):
@@ -68,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             overview.print_help()
             return BAD_CONFIG
         overview.parse_args(words)
-    command = cast(Command, import_module(f"outrider.commands.{name}"))
+    command = cast(Command, import_module(f"outrider.commands.{name.replace('-', '_')}"))
     parser = Parser(prog=f"outrider {name}", description=COMMANDS[name])
     command.add(parser)
     arguments = parser.parse_args(words[1:])

@@ -61,7 +61,8 @@ class KnownExpiryFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class CollectorFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A collector. `settle` is how old a slice must be before it is judged: timeout plus delivery."""
+    """A collector. `settle` is how old a slice must be before it is judged: timeout plus delivery.
+    `evidence` is the folder that days are sealed into; without it none are."""
 
     listen: str = "127.0.0.1:8080"
     store: str
@@ -69,6 +70,7 @@ class CollectorFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     settle: DurationText = default(DurationText, "60s")
     recent: DurationText = default(DurationText, "60m")
     known_expiries: list[KnownExpiryFile] = []
+    evidence: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class CollectorConfig:
     settle: Duration
     recent: Duration
     known_expiries: tuple[KnownExpiry, ...] = ()
+    evidence: Path | None = None
 
 
 def load_collector(path: Path, environ: Mapping[str, str] = os.environ) -> CollectorConfig:
@@ -90,6 +93,8 @@ def load_collector(path: Path, environ: Mapping[str, str] = os.environ) -> Colle
     if not host or not port.isdecimal() or int(port) > 65535:
         raise loaded.located.error(("listen",), f"{loaded.value.listen!r} is not an address like 127.0.0.1:8080")
     agreement = load_agreement(path.parent / loaded.value.agreement)
+    if loaded.value.evidence is not None and not loaded.value.evidence.strip():
+        raise loaded.located.error(("evidence",), "name the folder that days are sealed into, or leave `evidence` out")
     if loaded.value.recent < max(guarantee.slice for guarantee in agreement.guarantees):
         raise loaded.located.error(("recent",), "the page's lookback must be at least one slice of the agreement")
     return CollectorConfig(
@@ -99,6 +104,7 @@ def load_collector(path: Path, environ: Mapping[str, str] = os.environ) -> Colle
         int(loaded.value.settle),
         int(loaded.value.recent),
         tuple(_known_expiry(loaded, number) for number in range(len(loaded.value.known_expiries))),
+        None if loaded.value.evidence is None else path.parent / loaded.value.evidence,
     )
 
 

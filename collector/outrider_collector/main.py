@@ -13,6 +13,7 @@ from outrider.clock import Clock
 from outrider_collector.accounting import Accountant
 from outrider_collector.app import Rooms, build_app
 from outrider_collector.config import CollectorConfig
+from outrider_collector.evidence_api import add_evidence, keep_sealed, make_sealer
 from outrider_collector.intake import Intake
 from outrider_collector.metrics import CollectorMetrics
 from outrider_collector.pages import add_pages, running_accounts
@@ -52,13 +53,20 @@ async def opened(config: CollectorConfig, clock: Clock) -> AsyncIterator[web.App
     )
     app = build_app(rooms)
     add_pages(app)
-    counting = asyncio.create_task(_keep_counted(rooms))
+    sealer = make_sealer(rooms)
+    add_evidence(app, sealer)
+    background = {asyncio.create_task(_keep_counted(rooms))}
+    if sealer is not None:
+        background.add(asyncio.create_task(keep_sealed(sealer)))
     try:
         yield app
     finally:
         summaries.stop()
-        counting.cancel()
-        await asyncio.wait({counting})
+        for each in background:
+            each.cancel()
+        await asyncio.wait(background)
+        if sealer is not None:
+            await asyncio.to_thread(sealer.close)
         await asyncio.to_thread(intake.close)
         register.close()
         store.close()
