@@ -88,8 +88,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return INTERRUPTED
     except ModuleNotFoundError as error:
-        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        library = (error.name or "").partition(".")[0]
+        extra = _EXTRAS.get(library)
         if extra is None:
             raise
-        print(f"outrider {name} needs {error.name}: pip install 'outrider[{extra}]'", file=sys.stderr)
+        print(f"outrider {name} needs {library}: pip install 'outrider[{extra}]'", file=sys.stderr)
         return BAD_CONFIG
