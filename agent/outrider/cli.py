@@ -23,15 +23,10 @@ COMMANDS = {
     "report": "the statement of a period, with a verdict for each guarantee",
     "seal": "seal the days that are due as signed evidence",
     "verify-evidence": "check a folder of sealed days, offline",
-    "window": "announce, complete, cancel and list maintenance windows",
+    "window": "maintenance windows: announce, change, look up, import and export",
 }
-_EXTRAS = {
-    "cryptography": "collector",
-    "duckdb": "collector",
-    "numpy": "collector",
-    "jinja2": "collector",
-    "locust": "load",
-}
+_COLLECTOR = ("cryptography", "dateutil", "duckdb", "icalendar", "jinja2", "numpy")
+_EXTRAS = {**dict.fromkeys(_COLLECTOR, "collector"), "locust": "load"}
 
 
 class Command(Protocol):

@@ -12,6 +12,7 @@ from aiohttp import web
 from outrider.clock import Clock
 from outrider_collector.accounting import Accountant
 from outrider_collector.app import Rooms, build_app
+from outrider_collector.calendar_schedule import add_calendars, follow
 from outrider_collector.config import CollectorConfig
 from outrider_collector.evidence_api import add_evidence, keep_sealed, make_sealer
 from outrider_collector.intake import Intake
@@ -56,6 +57,7 @@ async def opened(config: CollectorConfig, clock: Clock) -> AsyncIterator[web.App
     sealer = make_sealer(rooms)
     add_evidence(app, sealer)
     background = {asyncio.create_task(_keep_counted(rooms))}
+    background |= {asyncio.create_task(follow(rooms, each)) for each in add_calendars(app)}
     if sealer is not None:
         background.add(asyncio.create_task(keep_sealed(sealer)))
     try:
