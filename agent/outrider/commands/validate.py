@@ -36,8 +36,17 @@ def run(arguments: argparse.Namespace) -> int:
     for mistake in _between(good):
         complain(mistake)
         mistakes += 1
-    print(f"{len(paths)} files, {mistakes} mistakes" if mistakes else f"{len(paths)} files are right")
+    if not paths:
+        complain("there is no .yaml or .yml file in " + ", ".join(str(path) for path in arguments.paths))
+    elif mistakes:
+        print(f"{_counted(len(paths), 'file')}, {_counted(mistakes, 'mistake')}")
+    else:
+        print("1 file is right" if len(paths) == 1 else f"{len(paths)} files are right")
     return BAD_CONFIG if mistakes or not paths else PASS
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _files(paths: list[Path]) -> Iterator[Path]:
@@ -52,7 +61,9 @@ def _load(path: Path) -> Any:
     """Load a file as what its keys say it is."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(str(path), 1, 1, f"the file cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
         raise ConfigError(str(path), 1, 1, f"the file cannot be read: {error}") from None
     located = read_value(text, file=str(path))
     keys = set(located.value) if isinstance(located.value, dict) else set()
