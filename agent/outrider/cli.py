@@ -21,9 +21,10 @@ COMMANDS = {
     "validate": "check configuration and scenarios, offline",
     "outcomes": "which code at which place means what, and whose fault it is",
     "report": "the statement of a period, with a verdict for each guarantee",
-    "window": "announce, complete, cancel and list maintenance windows",
+    "window": "maintenance windows: announce, change, look up, import and export",
 }
-_EXTRAS = {"duckdb": "collector", "numpy": "collector", "jinja2": "collector", "locust": "load"}
+_COLLECTOR = ("dateutil", "duckdb", "icalendar", "jinja2", "numpy")
+_EXTRAS = {**dict.fromkeys(_COLLECTOR, "collector"), "locust": "load"}
 
 
 class Command(Protocol):

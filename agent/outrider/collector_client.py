@@ -22,6 +22,16 @@ class CollectorError(Exception):
         self.refused = refused
 
 
+async def ask_for_text(url: str, path: str) -> bytes:
+    """The bytes of an answer that is no JSON. Raises CollectorError."""
+    return await _ask(url, path, "GET", {}, None)
+
+
+async def send_text(url: str, path: str, body: bytes) -> Any:
+    """POST something that is no JSON; the JSON it answers. Raises CollectorError."""
+    return _decoded(url, await _ask(url, path, "POST", {}, body))
+
+
 async def ask(
     url: str,
     path: str,
@@ -31,14 +41,27 @@ async def ask(
     body: Mapping[str, Any] | None = None,
 ) -> Any:
     """One request; the JSON it answers. Raises CollectorError."""
+    return _decoded(
+        url, await _ask(url, path, method, dict(query or {}), None if body is None else msgspec.json.encode(body))
+    )
+
+
+def _decoded(url: str, raw: bytes) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise CollectorError(f"no collector answers at {url}: {error}", refused=False) from None
+
+
+async def _ask(url: str, path: str, method: str, query: Mapping[str, str], body: bytes | None) -> bytes:
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_TIMEOUT_S)) as session,
-            session.request(method, url.rstrip("/") + path, params=dict(query or {}), json=body) as response,
+            session.request(method, url.rstrip("/") + path, params=query, data=body) as response,
         ):
             raw = await response.read()
             if response.status >= 400:
                 raise CollectorError(decode_refusal(raw).error, refused=response.status < 500)
-            return msgspec.json.decode(raw)
-    except (aiohttp.ClientError, TimeoutError, OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            return raw
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise CollectorError(f"no collector answers at {url}: {error or type(error).__name__}", refused=False) from None

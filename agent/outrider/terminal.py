@@ -259,5 +259,32 @@ def _excuse(excuse: Plain) -> str:
 
 
 def show_windows(windows: Iterable[Plain]) -> None:
-    """The table of `outrider window`."""
-    console().print(windows_table(windows))
+    """The table of `outrider window`; below it what comes too late to excuse all that it says."""
+    shown = list(windows)
+    console().print(windows_table(shown))
+    for window in shown:
+        for late in window.get("late", ()):
+            what = "will not excuse" if late["excuses"] == "nothing" else "will excuse a part only"
+            console().print(
+                f"[yellow]{window['window']} {what} under {escape(late['guarantee'])}[/]: it had to be recorded by "
+                f"{late['recorded_by']}; what was recorded last can excuse from {late['excusable_from']} on"
+            )
+
+
+def show_history(window: Plain) -> None:
+    """Every version of a window, then how it stands."""
+    table = Table("version", "act", "start", "end", "recorded", "notice", "scope", "author", "reason", box=None)
+    for made in window["versions"]:
+        table.add_row(
+            str(made["version"]),
+            made["act"],
+            made["start"],
+            made["end"],
+            made["recorded_at"],
+            format_duration(made["notice_us"] // SECOND * SECOND),
+            escape(", ".join(made["scope"])),
+            escape(made["author"]),
+            escape(made["reason"]),
+        )
+    console().print(table)
+    show_windows([window])

@@ -8,28 +8,24 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any
 
-import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from outrider.clock import Clock
 from outrider.codecs.records import BatchError, decode_batch, encode_answer
 from outrider.core.intervals import Interval
-from outrider.core.maintenance import Announcement, excused_by, histories
 from outrider.core.period import parse_period
 from outrider.core.units import DAY, Duration, Instant, parse_duration, parse_instant
 from outrider.core.wire import Refusal
-from outrider_collector.accounting import Accountant
-from outrider_collector.config import CollectorConfig
+from outrider_collector.calendars_api import add_exchange
 from outrider_collector.current import make_current
-from outrider_collector.intake import ConflictError, Intake, UnreadableError
-from outrider_collector.metrics import CollectorMetrics
-from outrider_collector.statement import Plain, announcement, make_statement, why_not
-from outrider_collector.store import Store, StoreFailedError
-from outrider_collector.windows import UnknownWindowError, WindowError, WindowRegister
+from outrider_collector.intake import ConflictError, UnreadableError
+from outrider_collector.rooms import ROOMS, RefusedError, Rooms, json_answer
+from outrider_collector.statement import Plain, make_statement
+from outrider_collector.store import StoreFailedError
+from outrider_collector.windows_api import add_windows
+
+__all__ = ["ROOMS", "RefusedError", "Rooms", "build_app", "current", "last_minutes", "statement"]
 
 LARGEST_BODY = 4 << 20
 LARGEST_OPENED = 5 << 20
@@ -37,41 +33,6 @@ _PIECE = 1 << 18
 LONGEST_PERIOD: Duration = 400 * DAY
 _QUERY = ("period", "last", "from", "to", "as_of")
 
-
-class RefusedError(Exception):
-    """An answer other than 200, in JSON."""
-
-    def __init__(self, status: int, error: str, seq: int | None = None) -> None:
-        super().__init__(error)
-        self.status = status
-        self.refusal = Refusal(error, seq)
-
-
-class NewWindow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of an announcement: RFC 3339 times with an offset; `end` or `duration`."""
-
-    start: str
-    end: str | None = None
-    duration: str | None = None
-    scope: tuple[str, ...] = ("*",)
-    reason: str = ""
-    author: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Rooms:
-    """What the handlers work with."""
-
-    config: CollectorConfig
-    clock: Clock
-    store: Store
-    intake: Intake
-    register: WindowRegister
-    accountant: Accountant
-    metrics: CollectorMetrics
-
-
-ROOMS = web.AppKey("rooms", Rooms)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -80,9 +41,8 @@ def build_app(rooms: Rooms) -> web.Application:
     app = web.Application(middlewares=[_refusals], client_max_size=LARGEST_BODY)
     app[ROOMS] = rooms
     app.router.add_post("/v1/results", _take_results)
-    app.router.add_get("/v1/windows", _list_windows)
-    app.router.add_post("/v1/windows", _announce)
-    app.router.add_post("/v1/windows/{window}/{act:complete|cancel}", _follow_up)
+    add_windows(app)
+    add_exchange(app)
     app.router.add_get("/v1/statements", _statement)
     app.router.add_get("/v1/status", _current)
     app.router.add_get("/metrics", _metrics)
@@ -105,12 +65,6 @@ async def _refusals(request: web.Request, handler: Handler) -> web.StreamRespons
         status, refusal = 503, Refusal(str(error))
     headers = {"Retry-After": "1"} if status == 503 else {}
     return web.Response(body=encode_answer(refusal), status=status, content_type="application/json", headers=headers)
-
-
-def _json(plain: Any, status: int = 200) -> web.Response:
-    # Keys in order, so that the same statement is the same bytes.
-    body = msgspec.json.format(msgspec.json.encode(plain, order="deterministic"), indent=1)
-    return web.Response(body=body, status=status, content_type="application/json")
 
 
 # --- results ---------------------------------------------------------------------------------------------------------
@@ -164,54 +118,6 @@ def _pieces(opener: zlib._Decompress | None, chunk: bytes) -> Iterator[bytes]:
         raise zlib.error("something follows its end")
 
 
-# --- windows ---------------------------------------------------------------------------------------------------------
-
-
-async def _list_windows(request: web.Request) -> web.Response:
-    rooms = request.app[ROOMS]
-    known = histories(rooms.register.announcements())
-    return _json({"windows": [_described(history, rooms) for history in known.values()]})
-
-
-async def _announce(request: web.Request) -> web.Response:
-    rooms = request.app[ROOMS]
-    try:
-        wanted = msgspec.json.decode(await request.read(), type=NewWindow)
-        start = parse_instant(wanted.start)
-        if (wanted.end is None) == (wanted.duration is None):
-            raise ValueError("a window has an end or a duration, one of them")
-        end = parse_instant(wanted.end) if wanted.end is not None else start + parse_duration(wanted.duration or "")
-        made = await asyncio.to_thread(
-            rooms.register.announce, start, end, scope=wanted.scope, reason=wanted.reason, author=wanted.author
-        )
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise RefusedError(422, str(error)) from None
-    return _json(_described((made,), rooms), status=201)
-
-
-async def _follow_up(request: web.Request) -> web.Response:
-    rooms = request.app[ROOMS]
-    change = rooms.register.complete if request.match_info["act"] == "complete" else rooms.register.cancel
-    try:
-        made = await asyncio.to_thread(change, request.match_info["window"], request.query.get("author", ""))
-    except UnknownWindowError as error:
-        raise RefusedError(404, str(error)) from None
-    except WindowError as error:
-        raise RefusedError(409, str(error)) from None
-    return _json(_described(histories(rooms.register.announcements())[made.window], rooms))
-
-
-def _described(history: tuple[Announcement, ...], rooms: Rooms) -> Plain:
-    """A window with what it will excuse for a check in its scope, which is the same in all its versions."""
-    latest = history[-1]
-    in_scope = [replace(each, scope=("*",)) for each in history]
-    excuses = []
-    for guarantee in rooms.config.agreement.guarantees:
-        taken = excused_by(in_scope, guarantee.notice, "").length if guarantee.windows_excuse else 0
-        excuses.append({"guarantee": guarantee.id, "excused_us": taken, "why_not": why_not(history, guarantee, taken)})
-    return {**announcement(latest), "versions": [announcement(each) for each in history], "excuses": excuses}
-
-
 # --- figures ---------------------------------------------------------------------------------------------------------
 
 
@@ -224,7 +130,7 @@ async def _statement(request: web.Request) -> web.Response:
         period, label = _period(request, rooms, as_of)
     except (ValueError, OverflowError) as error:
         raise RefusedError(422, str(error)) from None
-    return _json(await asyncio.to_thread(statement, rooms, period, as_of, label))
+    return json_answer(await asyncio.to_thread(statement, rooms, period, as_of, label))
 
 
 def statement(rooms: Rooms, period: Interval, as_of: int, label: str) -> Plain:
@@ -272,7 +178,7 @@ def last_minutes(rooms: Rooms, length: Duration, as_of: int) -> Interval:
 
 
 async def _current(request: web.Request) -> web.Response:
-    return _json(await asyncio.to_thread(current, request.app[ROOMS]))
+    return json_answer(await asyncio.to_thread(current, request.app[ROOMS]))
 
 
 def current(rooms: Rooms) -> Plain:

@@ -16,9 +16,12 @@ from outrider.core.guarantee import Agreement, Guarantee, KnownExpiry, Measure, 
 from outrider.core.intervals import Interval
 from outrider.core.outcome import STANDINGS, OutcomeClass, Standing
 from outrider.core.period import PeriodKind
-from outrider.core.units import Duration, parse_instant
+from outrider.core.units import SECOND, Duration, parse_instant
 from outrider.strict_yaml import ConfigError, DurationText, Loaded, ProcessNames, default, load_file
 from outrider.zones import read_zone
+from outrider_collector.calendar_source import is_address
+
+SHORTEST_INTERVAL: Duration = SECOND
 
 
 class GuaranteeFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,6 +63,17 @@ class KnownExpiryFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     checks: tuple[str, ...] = ("*",)
 
 
+class CalendarFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A calendar whose events are windows: a file (beside this one) or an http(s) address, read every `interval`."""
+
+    name: str
+    source: str
+    interval: DurationText = default(DurationText, "15m")
+    timezone: str | None = None
+    scope: tuple[str, ...] = ("*",)
+    allow_unknown_checks: bool = False
+
+
 class CollectorFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A collector. `settle` is how old a slice must be before it is judged: timeout plus delivery."""
 
@@ -69,6 +83,19 @@ class CollectorFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     settle: DurationText = default(DurationText, "60s")
     recent: DurationText = default(DurationText, "60m")
     known_expiries: list[KnownExpiryFile] = []
+    calendars: list[CalendarFile] = []
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarSetting:
+    """A calendar that the collector reads by itself. `zone` is for times that name none."""
+
+    name: str
+    source: str
+    interval: Duration
+    zone: ZoneInfo | None
+    scope: tuple[str, ...]
+    allow_unknown_checks: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +108,7 @@ class CollectorConfig:
     settle: Duration
     recent: Duration
     known_expiries: tuple[KnownExpiry, ...] = ()
+    calendars: tuple[CalendarSetting, ...] = ()
 
 
 def load_collector(path: Path, environ: Mapping[str, str] = os.environ) -> CollectorConfig:
@@ -99,7 +127,24 @@ def load_collector(path: Path, environ: Mapping[str, str] = os.environ) -> Colle
         int(loaded.value.settle),
         int(loaded.value.recent),
         tuple(_known_expiry(loaded, number) for number in range(len(loaded.value.known_expiries))),
+        tuple(_calendar(loaded, number, path.parent) for number in range(len(loaded.value.calendars))),
     )
+
+
+def _calendar(loaded: Loaded[CollectorFile], number: int, folder: Path) -> CalendarSetting:
+    file, at = loaded.value.calendars[number], ("calendars", number)
+    if not file.name or any(file.name == other.name for other in loaded.value.calendars[:number]):
+        raise loaded.located.error((*at, "name"), "a calendar has a name of its own")
+    if file.interval < SHORTEST_INTERVAL:
+        raise loaded.located.error((*at, "interval"), "a calendar is read every second at most")
+    if not file.scope:
+        raise loaded.located.error((*at, "scope"), "an empty scope covers nothing; leave it out for everything")
+    try:
+        zone = None if file.timezone is None else read_zone(file.timezone)
+    except ValueError as error:
+        raise loaded.located.error((*at, "timezone"), str(error)) from None
+    source = file.source if is_address(file.source) else str(folder / file.source)
+    return CalendarSetting(file.name, source, int(file.interval), zone, file.scope, file.allow_unknown_checks)
 
 
 def _known_expiry(loaded: Loaded[CollectorFile], number: int) -> KnownExpiry:

@@ -12,6 +12,7 @@ from aiohttp import web
 from outrider.clock import Clock
 from outrider_collector.accounting import Accountant
 from outrider_collector.app import Rooms, build_app
+from outrider_collector.calendar_schedule import add_calendars, follow
 from outrider_collector.config import CollectorConfig
 from outrider_collector.intake import Intake
 from outrider_collector.metrics import CollectorMetrics
@@ -52,13 +53,15 @@ async def opened(config: CollectorConfig, clock: Clock) -> AsyncIterator[web.App
     )
     app = build_app(rooms)
     add_pages(app)
-    counting = asyncio.create_task(_keep_counted(rooms))
+    background = {asyncio.create_task(_keep_counted(rooms))}
+    background |= {asyncio.create_task(follow(rooms, each)) for each in add_calendars(app)}
     try:
         yield app
     finally:
         summaries.stop()
-        counting.cancel()
-        await asyncio.wait({counting})
+        for each in background:
+            each.cancel()
+        await asyncio.wait(background)
         await asyncio.to_thread(intake.close)
         register.close()
         store.close()

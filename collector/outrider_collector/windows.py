@@ -10,15 +10,19 @@ import json
 import secrets
 import sqlite3
 import threading
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from outrider.clock import Clock
-from outrider.core.maintenance import Act, Announcement, cancelled, completed, histories
+from outrider.core.maintenance import Act, Announcement, histories
 from outrider.core.units import DAY, Duration, Instant
+from outrider.core.window_acts import ActError, cancelled, completed
 from outrider_collector.store import StoreFailedError
+
+T = TypeVar("T")
 
 LONGEST: Duration = 400 * DAY
 _LAST_START: Instant = 2**57  # in the year 6537
@@ -36,15 +40,62 @@ CREATE TRIGGER IF NOT EXISTS announcements_follow BEFORE INSERT ON announcements
     WHEN NEW.recorded_at <= (SELECT max(recorded_at) FROM announcements) OR EXISTS (
         SELECT 1 FROM announcements a WHERE a."window" = NEW."window" AND a.version = NEW.version)
     BEGIN SELECT RAISE(ABORT, 'announcements are never replaced and never backdated'); END;
+CREATE TABLE IF NOT EXISTS entries (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, calendar TEXT NOT NULL, uid TEXT NOT NULL, recurrence TEXT NOT NULL,
+    sequence INTEGER NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL, is_off INTEGER NOT NULL,
+    scope TEXT NOT NULL, reason TEXT NOT NULL, "window" TEXT NOT NULL);
+CREATE TRIGGER IF NOT EXISTS entries_stay BEFORE DELETE ON entries
+    BEGIN SELECT RAISE(ABORT, 'entries are never removed'); END;
+CREATE TRIGGER IF NOT EXISTS entries_stand BEFORE UPDATE ON entries
+    BEGIN SELECT RAISE(ABORT, 'entries are never changed'); END;
 """
 
 
+Change = Callable[[Announcement, Instant], Announcement]
+"""A window's latest version and the stamp of the next one -> the next one. Raises ActError."""
+
+
 class WindowError(ValueError):
-    """An announcement that cannot be meant; the message says why. Nothing was recorded."""
+    """An announcement that cannot be meant; the message says why, `field` what of it. Nothing was recorded."""
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a calendar said of a window when it last said anything new."""
+
+    calendar: str
+    uid: str
+    recurrence: str
+    sequence: int
+    start: Instant
+    end: Instant
+    is_off: bool
+    scope: tuple[str, ...]
+    reason: str
+    window: str
 
 
 class UnknownWindowError(WindowError):
     """There is no such window."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewWindow:
+    """What is announced."""
+
+    start: Instant
+    end: Instant
+    scope: tuple[str, ...] = ("*",)
+    reason: str = ""
+    author: str = ""
+
+
+class _TrialOverError(Exception):
+    """Takes a trial's records back."""
 
 
 class WindowRegister:
@@ -72,24 +123,49 @@ class WindowRegister:
         self, start: Instant, end: Instant, *, scope: tuple[str, ...] = ("*",), reason: str = "", author: str = ""
     ) -> Announcement:
         """Record a new window. Raises WindowError."""
-        # What was recorded cannot be taken out again, so nothing comes in that no statement could show.
-        if not 0 <= start <= _LAST_START or end - start > LONGEST:
-            raise WindowError(f"a window starts after 1970 and is at most {LONGEST // DAY} days long")
-        with self._lock:
-            try:
-                window = f"w-{secrets.token_hex(4)}"
-                announcement = Announcement(window, 1, Act.ANNOUNCE, start, end, self._stamp(), scope, reason, author)
-            except ValueError as error:
-                raise WindowError(str(error)) from None
-            return self._record(announcement)
+        (made,) = self.announce_all([NewWindow(start, end, scope, reason, author)])
+        return made
+
+    def announce_all(self, wanted: Sequence[NewWindow]) -> tuple[Announcement, ...]:
+        """Record new windows, all of them or none. Raises WindowError."""
+        with self._lock, self._one_transaction():
+            return tuple(self._announce(each) for each in wanted)
 
     def complete(self, window: str, author: str = "") -> Announcement:
         """End a window that runs, now. Raises WindowError."""
-        return self._follow_up(window, completed, author)
+        return self.change(window, completed, author=author)
 
     def cancel(self, window: str, author: str = "") -> Announcement:
         """Take a window back. Raises WindowError."""
-        return self._follow_up(window, cancelled, author)
+        return self.change(window, cancelled, author=author)
+
+    def change(self, window: str, change: Change, *, author: str = "", reason: str | None = None) -> Announcement:
+        """Record the next version of a window. `reason` stays as it was where it is None. Raises WindowError."""
+        with self._lock, self._one_transaction():
+            known = histories(self._read(2**62)).get(window)
+            if known is None:
+                raise UnknownWindowError(f"there is no window {window!r}; `outrider window list` shows them")
+            return self._change(known[-1], change, author, reason)
+
+    def together(self, work: Callable[[Desk], T], *, is_trial: bool = False) -> T:
+        """Let `work` record whatever it does, all of it or none; nothing of it stays if it is a trial. Raises what it
+        raises, and WindowError."""
+        with self._lock:
+            try:
+                with self._one_transaction():
+                    made = work(Desk(self))
+                    if is_trial:
+                        raise _TrialOverError
+            except _TrialOverError:
+                pass
+            return made
+
+    def history(self, window: str) -> tuple[Announcement, ...]:
+        """Every version of a window, in order of recording. Raises UnknownWindowError."""
+        known = histories(self.announcements())
+        if window not in known:
+            raise UnknownWindowError(f"there is no window {window!r}; `outrider window list` shows them")
+        return known[window]
 
     def announcements(self, as_of: Instant | None = None) -> tuple[Announcement, ...]:
         """Every announcement recorded by an instant, in order of recording."""
@@ -108,20 +184,38 @@ class WindowRegister:
         )
 
     def close(self) -> None:
-        self._database.close()
+        with self._lock:  # not under somebody's transaction
+            self._database.close()
 
-    def _follow_up(
-        self, window: str, change: Callable[[Announcement, Instant], Announcement], author: str
-    ) -> Announcement:
-        with self._lock:
-            known = histories(self._read(2**62))
-            if window not in known:
-                raise UnknownWindowError(f"there is no window {window!r}; `outrider window list` shows them")
-            try:
-                following = change(known[window][-1], self._stamp())
-            except ValueError as error:
-                raise WindowError(str(error)) from None
-            return self._record(replace(following, author=author))
+    @contextmanager
+    def _one_transaction(self) -> Iterator[None]:
+        self._ask("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._ask("COMMIT")
+        except BaseException:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise
+
+    def _announce(self, wanted: NewWindow) -> Announcement:
+        _refuse_unshowable(wanted.start, wanted.end)
+        try:
+            made = Announcement(
+                f"w-{secrets.token_hex(4)}", 1, Act.ANNOUNCE, wanted.start, wanted.end, self._stamp(),
+                wanted.scope, wanted.reason, wanted.author,
+            )  # fmt: skip
+        except ValueError as error:
+            raise WindowError(str(error), "end" if wanted.scope else "scope") from None
+        return self._record(made)
+
+    def _change(self, latest: Announcement, change: Change, author: str, reason: str | None) -> Announcement:
+        try:
+            following = change(latest, self._stamp())
+        except ActError as error:
+            raise WindowError(str(error), error.field) from None
+        _refuse_unshowable(following.start, following.end)
+        return self._record(replace(following, author=author, reason=following.reason if reason is None else reason))
 
     def _stamp(self) -> Instant:
         ((latest,),) = self._ask("SELECT COALESCE(max(recorded_at), 0) FROM announcements")
@@ -142,3 +236,55 @@ class WindowRegister:
             raise WindowError("the window was changed by somebody else just now; look again") from None
         except sqlite3.Error as error:
             raise StoreFailedError(f"the register of windows failed: {error}") from error
+
+
+class Desk:
+    """The register while a calendar is recorded; valid within `WindowRegister.together` alone."""
+
+    def __init__(self, register: WindowRegister) -> None:
+        self._register = register
+        self.latest = {window: history[-1] for window, history in histories(register._read(2**62)).items()}
+
+    def now(self) -> Instant:
+        """The stamp that the next version would get."""
+        return self._register._stamp()
+
+    def announce(self, wanted: NewWindow) -> Announcement:
+        return self._keep(self._register._announce(wanted))
+
+    def change(self, window: str, change: Change, author: str) -> Announcement:
+        return self._keep(self._register._change(self.latest[window], change, author, None))
+
+    def _keep(self, made: Announcement) -> Announcement:
+        self.latest[made.window] = made
+        return made
+
+    def entries(self, calendar: str) -> dict[tuple[str, str], Entry]:
+        """What a calendar said last of each of its events, by UID and recurrence."""
+        rows = self._register._ask(
+            'SELECT calendar, uid, recurrence, sequence, start, "end", is_off, scope, reason, "window" FROM entries '
+            "WHERE calendar = ? ORDER BY number",
+            (calendar,),
+        )
+        return {
+            (uid, recurrence): Entry(
+                name, uid, recurrence, sequence, start, end, bool(is_off), tuple(json.loads(scope)), reason, window
+            )
+            for name, uid, recurrence, sequence, start, end, is_off, scope, reason, window in rows
+        }  # fmt: skip
+
+    def enter(self, entry: Entry) -> None:
+        """Keep what a calendar said."""
+        self._register._ask(
+            'INSERT INTO entries (calendar, uid, recurrence, sequence, start, "end", is_off, scope, reason, "window") '
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (entry.calendar, entry.uid, entry.recurrence, entry.sequence, entry.start, entry.end, entry.is_off,
+             json.dumps(entry.scope), entry.reason, entry.window),
+        )  # fmt: skip
+
+
+def _refuse_unshowable(start: Instant, end: Instant) -> None:
+    """What was recorded cannot be taken out again, so nothing comes in that no statement could show."""
+    if not 0 <= start <= _LAST_START or end - start > LONGEST:
+        field = "start" if not 0 <= start <= _LAST_START else "end"
+        raise WindowError(f"a window starts after 1970 and is at most {LONGEST // DAY} days long", field)

@@ -184,12 +184,65 @@ def test_windows_and_reports_work_from_the_command_line(net: Network) -> None:
     assert (unknown.returncode, "there is no window" in unknown.stderr) == (104, True)
     wrong = outrider("window", "announce", *where, "--start", "2030-01-05T02:00:00", "--duration", "2h")
     assert (wrong.returncode, "names no offset" in wrong.stderr) == (104, True)
+    assert outrider("window", "delete", *where, made["window"]).returncode == 104, "there is no such act"
     report = outrider("report", *where, "--period", "2029-01", "--json")
     assert (report.returncode, json.loads(report.stdout)["verdict"]) == (2, "no data")
     bad = outrider("report", *where, "--period", "June")
     assert (bad.returncode, "write a month like 2026-06" in bad.stderr) == (104, True)
     away = outrider("report", "--collector", f"http://127.0.0.1:{free_port()}", "--last", "10m")
     assert (away.returncode, "no collector answers" in away.stderr) == (1, True)
+
+
+def test_every_act_on_a_window_works_from_the_command_line(net: Network, tmp_path: Path) -> None:
+    def window(act: str, *argv: str) -> tuple[int, str, str]:
+        done = outrider("window", act, "--collector", net.collector_url, *argv)
+        assert "Traceback" not in done.stderr
+        return done.returncode, done.stdout, done.stderr
+
+    def shown(act: str, *argv: str) -> Any:
+        code, out, err = window(act, *argv, "--json")
+        assert code == 0, err
+        return json.loads(out)
+
+    zone = ("--timezone", "America/New_York")
+    made = shown("announce", "--start", "2031-01-05T02:00", "--duration", "2h", *zone)["window"]
+    assert shown("move", made, "--start", "2031-01-06T02:00", *zone)["end"] == "2031-01-06T09:00:00Z"
+    assert shown("extend", made, "--by", "1h", "--reason", "more work")["reason"] == "more work"
+    assert shown("shorten", made, "--end", "2031-01-06T03:00", *zone)["end"] == "2031-01-06T08:00:00Z"
+    code, out, _ = window("history", made)
+    assert code == 0
+    assert [word for word in out.split() if word in ("announce", "move", "extend", "shorten")][:4] == [
+        "announce", "move", "extend", "shorten"
+    ]  # fmt: skip
+    code, _, err = window("announce", "--start", "2031-03-09T02:30", "--duration", "1h", *zone)
+    assert (code, "2031-03-09T02:30:00-05:00" in err, "2031-03-09T02:30:00-04:00" in err) == (104, True, True)
+    code, out, _ = window("announce", "--start", "2026-01-01T02:00:00Z", "--duration", "1h")
+    assert (code, "will not excuse under G1" in out) == (0, True), "too late is recorded, and told"
+    code, _, err = window("announce", "--start", "2031-01-05T02:00:00Z", "--duration", "1h", "--scope", "nonsense")
+    assert (code, "'nonsense' is no known check" in err) == (104, True)
+
+
+def test_windows_come_from_calendars_and_go_into_them_from_the_command_line(net: Network, tmp_path: Path) -> None:
+    where = ("--collector", net.collector_url)
+    file = tmp_path / "provider.ics"
+    event = "BEGIN:VEVENT\nUID:a\nDTSTART:20310105T020000Z\nDURATION:PT1H\nSUMMARY:from a file\nEND:VEVENT\n"
+    file.write_text(f"BEGIN:VCALENDAR\n{event}END:VCALENDAR\n")
+    for extra, told in ((("--dry-run",), "1 would be recorded"), ((), "1 recorded"), ((), "0 recorded, 1 unchanged")):
+        done = outrider("window", "import", *where, str(file), *extra)
+        assert (done.returncode, told in done.stdout) == (0, True), done.stderr
+    exported = tmp_path / "all.ics"
+    assert outrider("window", "export", *where, str(exported)).returncode == 0
+    assert "SUMMARY:from a file" in exported.read_text()
+    assert outrider("window", "export", *where).stdout == exported.read_text()
+    file.write_text(f"BEGIN:VCALENDAR\n{event}{event.replace('UID:a', 'UID:b').replace('PT1H', 'soon')}END:VCALENDAR\n")
+    done = outrider("window", "import", *where, str(file))
+    assert (done.returncode, "provider.ics: line 11: DURATION: 'soon' is not a duration" in done.stderr) == (104, True)
+    done = outrider("window", "import", *where, str(tmp_path / "none.ics"))
+    assert (done.returncode, "cannot be read" in done.stderr) == (104, True)
+    done = outrider("window", "import", *where, "http://127.0.0.1:9/x.ics")
+    assert (done.returncode, "--calendar" in done.stderr) == (104, True)
+    done = outrider("window", "import", *where, "http://127.0.0.1:9/x.ics", "--calendar", "x")
+    assert (done.returncode, "cannot be had" in done.stderr) == (1, True)
 
 
 def test_an_agent_loads_neither_numpy_nor_locust_nor_the_store() -> None:

@@ -389,7 +389,7 @@ async def test_maintenance_is_shaded_for_checks_in_scope_unless_it_was_cancelled
     await collector.take(*every(INTERVAL, 30 * MINUTE), *(run("card", at=NOW - k * MINUTE) for k in range(1, 30)))
     register = collector.rooms.register
     register.announce(NOW - 20 * MINUTE, NOW - 10 * MINUTE, scope=("elig*",))
-    cancelled = register.announce(NOW - 8 * MINUTE, NOW - 5 * MINUTE)
+    cancelled = register.announce(NOW - 8 * MINUTE, NOW + 5 * MINUTE)
     register.cancel(cancelled.window)
     page = await collector.page()
     assert len([each for _, each, _ in page.elements if each.get("class") == "shade"]) == 1

@@ -93,8 +93,6 @@ class _Reading:
         known = len(self.rejections)
         for loop, segment in walk(transaction, ACKNOWLEDGEMENT):
             match segment.id:
-                case "HL":
-                    _must_have_status(without_status)
                 case "TRN" if loop in _STATUS_LOOPS:
                     _must_have_status(without_status)
                     self._read_trace(loop, segment)

@@ -36,17 +36,18 @@ def run(arguments: argparse.Namespace) -> int:
     for mistake in _between(good):
         complain(mistake)
         mistakes += 1
+    files = _counted(len(paths), "file")
     if not paths:
         complain("there is no .yaml or .yml file in " + ", ".join(str(path) for path in arguments.paths))
     elif mistakes:
-        print(f"{_counted(len(paths), 'file')}, {_counted(mistakes, 'mistake')}")
+        print(f"{files}, {_counted(mistakes, 'mistake')}")
     else:
-        print("1 file is right" if len(paths) == 1 else f"{len(paths)} files are right")
+        print(f"{files} {'is' if len(paths) == 1 else 'are'} right")
     return BAD_CONFIG if mistakes or not paths else PASS
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _files(paths: list[Path]) -> Iterator[Path]:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
@@ -64,24 +64,6 @@ class Announcement:
         if self.act is Act.CANCEL or not any(fnmatchcase(check, pattern) for pattern in self.scope):
             return None
         return Interval(self.start, self.end)
-
-
-def completed(latest: Announcement, at: Instant) -> Announcement:
-    """The version that ends a window early, at `at`. Raises ValueError where there is nothing to complete."""
-    if latest.act is Act.CANCEL:
-        raise ValueError(f"window {latest.window} was cancelled")
-    if at <= latest.start:
-        raise ValueError(f"window {latest.window} starts {format_instant(latest.start)}; cancel it instead")
-    if at >= latest.end:
-        raise ValueError(f"window {latest.window} ended {format_instant(latest.end)}; there is nothing to complete")
-    return replace(latest, version=latest.version + 1, act=Act.COMPLETE, end=at, recorded_at=at)
-
-
-def cancelled(latest: Announcement, at: Instant) -> Announcement:
-    """The version that takes a window back. Raises ValueError where that was done before."""
-    if latest.act is Act.CANCEL:
-        raise ValueError(f"window {latest.window} was cancelled already")
-    return replace(latest, version=latest.version + 1, act=Act.CANCEL, recorded_at=at)
 
 
 def histories(announcements: Iterable[Announcement]) -> dict[str, tuple[Announcement, ...]]:

@@ -130,10 +130,11 @@ class BatchAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The body of every answer but 200. `seq` names the one record that is meant, where one is."""
+    """The body of every answer but 200. `seq` names the one record that is meant, `field` the one field."""
 
     error: str
     seq: int | None = None
+    field: str | None = None
 
 
 def digest(agent: str, epoch: str, seq: int, body: bytes) -> str:

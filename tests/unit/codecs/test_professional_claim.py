@@ -343,6 +343,9 @@ def test_a_submission_prints_nothing_about_the_person() -> None:
         (lambda: replace(SUBMISSION, member=replace(MEMBER, birth_date="")), "no-dmg"),
         (lambda: replace(SUBMISSION, dependent=replace(CHILD, gender="")), "no-dmg"),
         (lambda: replace(SUBMISSION, payer_id=""), "bad-length"),
+        (lambda: replace(SUBMISSION, payer_name=""), "bad-length"),
+        (lambda: replace(SUBMISSION, dependent=replace(CHILD, last="")), "bad-length"),
+        (lambda: Submitter("", "S", "5555550100"), "bad-length"),
         (lambda: replace(SUBMISSION, control_number=0), "control-number"),
         (lambda: Verdict("accepted", "20"), "bad-code"),
         (lambda: Verdict("A3", "33", "2200E"), "bad-loop"),
@@ -354,6 +357,39 @@ def test_what_cannot_be_is_not_built(make: Callable[[], object], code: str) -> N
     with pytest.raises(X12Error) as caught:
         make()
     assert caught.value.code == code
+
+
+LONGEST: list[tuple[Callable[[str], object], int]] = [
+    (lambda text: replace(HOME, street=text), 55),
+    (lambda text: replace(HOME, city=text), 30),
+    (lambda text: replace(SUBMISSION.submitter, name=text), 60),
+    (lambda text: replace(SUBMISSION.submitter, identifier=text), 80),
+    (lambda text: replace(CLINIC, name=text), 60),
+    (lambda text: replace(CLAIM, identifier=text), 20),
+    (lambda text: replace(SUBMISSION, receiver_name=text), 60),
+    (lambda text: replace(SUBMISSION, payer_name=text), 60),
+    (lambda text: replace(SUBMISSION, payer_id=text), 80),
+    (lambda text: replace(SUBMISSION, member=replace(MEMBER, member_id=text)), 80),
+    (lambda text: replace(SUBMISSION, member=replace(MEMBER, last=text)), 60),
+]
+
+
+@pytest.mark.parametrize(("make", "most"), LONGEST)
+def test_a_text_is_as_long_as_the_guide_lets_it_be_and_no_longer(make: Callable[[str], object], most: int) -> None:
+    make("X" * most)
+    with pytest.raises(X12Error) as caught:
+        make("X" * (most + 1))
+    assert caught.value.code == "bad-length"
+
+
+def test_a_claim_has_twelve_diagnoses_and_a_service_may_point_to_the_last() -> None:
+    many = replace(CLAIM, diagnoses=("R519",) * 12, lines=(replace(VISIT, pointers=(12,)),))
+    assert read_submission(write_submission(replace(SUBMISSION, claim=many))).claim == many
+
+
+@pytest.mark.parametrize("numbers", ["TE*5555550100", "EM*A@B.TEST*TE*5555550100", "EM*A@B.TEST*FX*1*TE*5555550100"])
+def test_a_contact_may_name_its_telephone_in_any_of_three_places(numbers: str) -> None:
+    assert read_submission(broken((CONTACT_LINE, f"PER*IC**{numbers}"))()) == SUBMISSION
 
 
 # --- the 277CA -------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import pytest
 
 from outrider.core.guarantee import Agreement, Guarantee, Measure, View
 from outrider.core.intervals import NOTHING, Interval, Intervals
-from outrider.core.maintenance import Act, Announcement, Cap, cancelled, completed, excused
+from outrider.core.maintenance import Act, Announcement, Cap, excused
 from outrider.core.measuring import Latencies, Rules, measure, measure_response, whole_slices
 from outrider.core.outcome import OutcomeClass, Standing
 from outrider.core.period import Calendar, PeriodKind, midnight, parse_period
@@ -189,20 +189,6 @@ def test_a_version_recorded_after_the_as_of_instant_does_not_exist_yet() -> None
     known = [each for each in history if each.recorded_at <= as_of]
     assert excused(known, NOTICE, PERIOD, "any") == Intervals([hours(2, 4)])
     assert excused(history, NOTICE, PERIOD, "any") == NOTHING
-
-
-def test_completing_ends_a_window_now_and_only_while_it_runs() -> None:
-    ended = completed(ANNOUNCED, DAY0 + 3 * HOUR)
-    assert (ended.act, ended.version, ended.end, ended.recorded_at) == (
-        Act.COMPLETE, 2, DAY0 + 3 * HOUR, DAY0 + 3 * HOUR)  # fmt: skip
-    with pytest.raises(ValueError, match="cancel it instead"):
-        completed(ANNOUNCED, DAY0 + 2 * HOUR)
-    with pytest.raises(ValueError, match="nothing to complete"):
-        completed(ANNOUNCED, DAY0 + 4 * HOUR)
-    with pytest.raises(ValueError, match="was cancelled already"):
-        cancelled(cancelled(ANNOUNCED, DAY0), DAY0)
-    with pytest.raises(ValueError, match="was cancelled"):
-        completed(cancelled(ANNOUNCED, DAY0), DAY0 + 3 * HOUR)
 
 
 # --- R2, R3, R4, R6: slices, quorum, figures ---------------------------------------------------------------------

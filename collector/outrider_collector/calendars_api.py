@@ -1,0 +1,96 @@
+"""Calendars over HTTP: in, all or nothing, and out.
+
+The libraries that read and write them are loaded when the first calendar comes, so that nobody else waits for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+
+from outrider_collector.rooms import ROOMS, Rooms, json_answer
+from outrider_collector.statement import Plain, announcement
+from outrider_collector.window_fields import known_checks, read_flag, read_zone, refusal, unknown_check
+
+_IMPORT_FIELDS = ("calendar", "timezone", "scope", "author", "allow_unknown_checks", "dry_run")
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarText:
+    """How a calendar is taken: its name, and what its events do not say themselves."""
+
+    name: str
+    zone: ZoneInfo | None = None
+    scope: tuple[str, ...] = ("*",)
+    author: str = ""
+    allow_unknown_checks: bool = False
+
+
+def add_exchange(app: web.Application) -> None:
+    """Add the routes. The application needs its ROOMS."""
+    app.router.add_get("/v1/windows.ics", _export)
+    app.router.add_post("/v1/windows/import", _import)
+
+
+async def _export(request: web.Request) -> web.Response:
+    from outrider_collector.calendar_writing import calendar_of  # a library that costs every other request nothing
+
+    body = await asyncio.to_thread(calendar_of, request.app[ROOMS].register.announcements())
+    headers = {"Content-Disposition": 'attachment; filename="outrider-windows.ics"'}
+    return web.Response(body=body, content_type="text/calendar", charset="utf-8", headers=headers)
+
+
+async def _import(request: web.Request) -> web.Response:
+    rooms = request.app[ROOMS]
+    query = request.query
+    if unknown := [name for name in query if name not in _IMPORT_FIELDS]:
+        raise refusal(422, unknown[0], f"is unknown; an import takes {', '.join(_IMPORT_FIELDS)}")
+    calendar = query.get("calendar", "")
+    if not calendar or len(calendar) > 200 or not calendar.isprintable():
+        raise refusal(422, "calendar", "name the calendar, in 200 printable characters: its events are known by it")
+    wanted = CalendarText(
+        calendar,
+        read_zone(query.get("timezone")),
+        tuple(query.getall("scope", ["*"])),
+        query.get("author", ""),
+        allow_unknown_checks=read_flag("allow_unknown_checks", query.get("allow_unknown_checks")),
+    )
+    is_trial = read_flag("dry_run", query.get("dry_run"))
+    raw = await request.read()
+    try:
+        found = await asyncio.to_thread(take_calendar, rooms, wanted, raw, is_trial=is_trial)
+    except ValueError as error:
+        line = getattr(error, "line", None)
+        raise refusal(422, "" if line else "calendar", str(error)) from None
+    return json_answer(found)
+
+
+def take_calendar(rooms: Rooms, wanted: CalendarText, raw: bytes, *, is_trial: bool = False) -> Plain:
+    """Read a calendar and record what is new in it, all or nothing; blocks. Raises ValueError; CalendarError
+    names the line of its text."""
+    from outrider_collector.calendar_import import record
+    from outrider_collector.calendar_lines import CalendarError
+    from outrider_collector.calendar_reading import read_calendar
+
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the calendar is not UTF-8, at byte {error.start}") from None
+    reading = read_calendar(text, wanted.zone, wanted.scope, rooms.clock.now())
+    if not wanted.allow_unknown_checks and any(said.scope != ("*",) for said in reading.said):
+        known = known_checks(rooms)
+        for said in reading.said:
+            if not said.is_off and (mistake := unknown_check(said.scope, known)):
+                raise CalendarError(said.line, f"scope: {mistake}")
+    author = wanted.author or f"calendar {wanted.name}"
+    found = rooms.register.together(lambda desk: record(desk, wanted.name, author, reading), is_trial=is_trial)
+    return {
+        "calendar": wanted.name,
+        "dry_run": is_trial,
+        "recorded": [announcement(each) for each in found.made],
+        "unchanged": found.unchanged,
+        "left_alone": found.left_alone,
+    }
