@@ -138,6 +138,17 @@ def test_validate_accepts_what_is_shipped(net: Network) -> None:
     assert (done.returncode, done.stdout) == (0, "3 files are right\n")
 
 
+def test_validate_tells_how_many_there_are_and_where_nothing_is(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text("name: x\nsteps: 1\n")
+    done = outrider("validate", str(tmp_path / "one.yaml"))
+    assert (done.returncode, done.stdout) == (104, "1 file, 1 mistake\n")
+    (tmp_path / "one.yaml").unlink()
+    done = outrider("validate", str(tmp_path))
+    assert (done.returncode, done.stdout, done.stderr) == (104, "", f"there is no .yaml or .yml file in {tmp_path}\n")
+    done = outrider("validate", str(tmp_path / "two.yaml"))
+    assert done.stderr == f"{tmp_path}/two.yaml:1:1: the file cannot be read: No such file or directory\n"
+
+
 def test_validate_holds_an_agent_against_the_agreement_beside_it(net: Network, tmp_path: Path) -> None:
     shutil.copytree(DEMO_CONFIG, tmp_path / "config")
     agreement = tmp_path / "config" / "agreement.yaml"
