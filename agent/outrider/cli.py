@@ -21,7 +21,7 @@ COMMANDS = {
     "validate": "check configuration and scenarios, offline",
     "outcomes": "which code at which place means what, and whose fault it is",
     "report": "the statement of a period, with a verdict for each guarantee",
-    "window": "maintenance windows: announce, change, look up, import and export",
+    "window": "maintenance windows: announce, change, look up, verify, import and export",
 }
 _COLLECTOR = ("dateutil", "duckdb", "icalendar", "jinja2", "numpy")
 _EXTRAS = {**dict.fromkeys(_COLLECTOR, "collector"), "locust": "load"}

@@ -95,3 +95,12 @@ SELECT r.region, intDiv(r.ts, $width) AS bin, {OUTCOME} AS outcome, {BUCKET} AS 
 WHERE r.check_id = $check AND r.purpose = $purpose AND r.ts >= $start AND r.ts < $end AND r.batch <= $ledger
 GROUP BY 1, 2, 3, 4 ORDER BY 2, 4
 """
+
+# Runs sent in the same instant stand in the order of who sent them, so that the same question has one answer.
+RUNS = f"""
+SELECT check_id, region, ts, outcome, latency FROM (
+    SELECT r.check_id, r.region, r.ts, {OUTCOME} AS outcome, r.latency, r.agent, r.epoch, r.seq, row_number() OVER (
+        PARTITION BY r.check_id, r.region ORDER BY $direction * r.ts, r.agent, r.epoch, r.seq) AS rank
+    {_FROM} AND e.slice IS NULL
+) WHERE rank <= $most ORDER BY check_id, region, ts, agent, epoch, seq
+"""
