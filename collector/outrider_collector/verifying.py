@@ -6,7 +6,8 @@ Rules
    of the comparison come from a generator that is seeded with the window's name.
 2. The runs are those of purpose `probe`, at most two days before and after the window and, for each check and region,
    at most 3000 on each side and within: the nearest ones before and after, the last ones within.
-3. Time that another window excuses, under every guarantee, belongs to that window. One announced too late hides
+3. Where the agreement makes BAD runs void that were under way when a window opened (R8), they are left out here too.
+4. Time that another window excuses, under every guarantee, belongs to that window. One announced too late hides
    nothing.
 """
 
@@ -70,7 +71,7 @@ def gather(rooms: Rooms, known: dict[str, tuple[Announcement, ...]], window: str
     history, store = known[window], rooms.store
     latest, ledger = history[-1], rooms.store.position(as_of)
     closes_at = latest.end + AROUND
-    around = Interval(max(0, latest.start - AROUND), closes_at)
+    around = Interval(latest.start - AROUND, closes_at)
     seen = store.seen(around, ledger)
     checks = sorted({each.check for each in seen})
     others = [versions for name, versions in known.items() if name != window]
@@ -83,6 +84,8 @@ def gather(rooms: Rooms, known: dict[str, tuple[Announcement, ...]], window: str
         if each.windows_excuse and any(each.covers(check) for check in in_scope)
     )
     before = parts.read(store, around.start, latest.start, is_latest=True)
+    if rooms.config.agreement.guarantees[0].void_inflight:
+        before = {name: _landed(runs, latest.start) for name, runs in before.items()}
     during = parts.read(store, latest.start, min(latest.end, as_of + 1), is_latest=True)
     after = parts.read(store, latest.end, min(closes_at, as_of + 1), is_latest=False)
     places = tuple(_place(each, before, during, after) for each in sorted(seen, key=lambda it: (it.check, it.region)))
@@ -90,7 +93,7 @@ def gather(rooms: Rooms, known: dict[str, tuple[Announcement, ...]], window: str
 
 
 def _excused_elsewhere(rooms: Rooms, others: Iterable[tuple[Announcement, ...]], check: str) -> Intervals:
-    """Rule 3: under every guarantee means under the one that wants the longest notice."""
+    """Rule 4: under every guarantee means under the one that wants the longest notice."""
     guarantees = rooms.config.agreement.guarantees
     if not all(each.windows_excuse for each in guarantees):
         return NOTHING
@@ -130,6 +133,12 @@ class _Parts:
             (str(check[first]), str(region[first])): Runs(at[first:last], latency[first:last], is_bad[first:last])
             for first, last in pairwise(edges)
         }
+
+
+def _landed(runs: Runs, start: Instant) -> Runs:
+    """Without the BAD runs that were under way at an instant (rule 3)."""
+    kept = ~(runs.is_bad & (runs.at + runs.latency >= start))
+    return Runs(runs.at[kept], runs.latency[kept], runs.is_bad[kept])
 
 
 def _place(seen: Seen, *parts: _Found) -> Place:

@@ -8,11 +8,12 @@ import json
 import random
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from collector_support import NOON, Collector, collecting, keep, run
+from collector_support import G1, NOON, Collector, collecting, keep, run
 
 from outrider.clock import SystemClock
 from outrider.collector_client import CollectorError
@@ -185,6 +186,17 @@ async def test_the_next_window_announced_in_time_keeps_its_own_trouble(collector
                                  *well([minutes(END + 30 * MINUTE, LATER)])], LATER)  # fmt: skip
     collector.clock.at = LATER
     assert (await report(collector, window))["verdict"] == "all clear"
+
+
+@pytest.mark.parametrize(("void_inflight", "verdict"), [(False, "failed"), (True, "all clear")])
+async def test_a_run_under_way_when_the_window_opened_is_judged_as_the_agreement_has_it(
+    tmp_path: Path, void_inflight: bool, verdict: str
+) -> None:
+    straddling = run(NOON - 2 * SECOND, latency=5 * SECOND, outcome="service_down", fault="service")
+    async with collecting(tmp_path, guarantees=(replace(G1, void_inflight=void_inflight),)) as collector:
+        collector.clock.at = NOON - 3 * HOUR
+        window = await told(collector, [*good(), straddling])
+        assert (await report(collector, window))["verdict"] == verdict
 
 
 async def test_no_more_runs_are_read_than_the_bound_and_the_nearest_ones(

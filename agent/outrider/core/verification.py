@@ -239,7 +239,7 @@ def _notices(facts: Facts) -> tuple[Notice, ...]:
 
 def _late(notices: Sequence[Notice]) -> list[str]:
     return [
-        f"{each.guarantee}: notice is {told(each.required)}; {told(each.required - each.given)} of it were missing"
+        f"{each.guarantee}: announced {told(each.required - each.given)} too late for a notice of {told(each.required)}"
         for each in notices
         if not each.is_met
     ]

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from outrider.core.maintenance import Act, Announcement
 from outrider.core.units import DAY, HOUR, MINUTE, SECOND, Instant
@@ -119,9 +121,11 @@ CASES = [
          inside=Around(after=0, during=60)),
     Case("still to come", Verdict.INCONCLUSIVE, open=("the window begins",), as_of=START - HOUR,
          inside=Around(after=0, during=0, bad_during=()), outside=Around(during=0, bad_during=())),
-    Case("one second of notice missing", Verdict.FAILED, ("G1: notice is 3d; 1s of it were missing",), history=(LATE,)),
+    Case("one second of notice missing", Verdict.FAILED, ("G1: announced 1s too late for a notice of 3d",),
+         history=(LATE,)),
     Case("exactly the notice", Verdict.ALL_CLEAR, history=(replace(LATE, recorded_at=START - 72 * HOUR),)),
-    Case("extended while it ran", Verdict.FAILED, ("G1: notice is 3d; 3d1h of it were missing",), history=EXTENDED),
+    Case("extended while it ran", Verdict.FAILED, ("G1: announced 3d1h too late for a notice of 3d",),
+         history=EXTENDED),
     Case("completed early, announced in time", Verdict.ALL_CLEAR, history=COMPLETED),
     Case("nothing in scope was heard of", Verdict.INCONCLUSIVE, open=("no check in the window's scope",),
          history=(replace(WINDOW, scope=("ach-*",)),), inside=QUIET),
@@ -180,3 +184,23 @@ def test_facts_without_a_history_and_runs_of_unequal_length_cannot_be() -> None:
 @pytest.mark.parametrize(("us", "text"), [(0, "0s"), (1, "1s"), (SECOND, "1s"), (95 * SECOND, "1m35s")])
 def test_a_difference_is_told_in_seconds_and_never_as_nothing(us: int, text: str) -> None:
     assert told(us) == text
+
+
+PATTERN = st.lists(st.booleans(), max_size=12)
+
+
+@settings(max_examples=150, deadline=None)
+@given(PATTERN, PATTERN, PATTERN, st.integers(START - HOUR, END + 3 * DAY))
+def test_whatever_the_runs_a_window_is_judged_and_trouble_outside_never_passes(
+    before: list[bool], during: list[bool], after: list[bool], as_of: Instant
+) -> None:
+    def of(first: Instant, marks: list[bool]) -> Runs:
+        return runs(first, len(marks), bad=[at for at, is_bad in enumerate(marks) if is_bad])
+
+    place = Place("card-sale", "east", MINUTE, of(START - len(before) * MINUTE, before), of(START, during),
+                  of(END, after))  # fmt: skip
+    report = verify(Facts((WINDOW,), (), (place,), as_of, END + 2 * DAY), np.random.default_rng(1))
+    assert report.verdict is not Verdict.ALL_CLEAR, "a dozen runs are no baseline"
+    assert (report.verdict is Verdict.FAILED) == bool(report.failures)
+    if before[-1:] == [True] or after[:1] == [True]:
+        assert any("before the window's start" in each or "overran" in each for each in report.failures)
