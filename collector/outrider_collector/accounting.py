@@ -121,7 +121,9 @@ class Accountant:
         taken_out = {check: self.excused(guarantee, basis, measured, check) for check in checks}
         parts = tuple(self._parts(guarantee, basis, measured, seen, taken_out))
         if guarantee.measure is Measure.AVAILABILITY:
-            return Account(guarantee, measured, parts, None, worst(part.judgement for part in parts))
+            # Of several with the worst verdict, the part that is worst off says why.
+            lowest_first = sorted(parts, key=lambda part: 1 if part.adjusted.low is None else part.adjusted.low)
+            return Account(guarantee, measured, parts, None, worst(part.judgement for part in lowest_first))
         pooled = self._pool(guarantee, basis, measured, taken_out)
         coverage = {part.check: part.adjusted.lowest_coverage for part in parts}
         known = {check: share for check, share in coverage.items() if share is not None}

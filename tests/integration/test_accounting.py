@@ -107,6 +107,12 @@ def test_every_slice_up_is_met_and_one_of_thirty_down_is_missed(store: DuckdbSto
     assert verdict(account(store)) == ("missed", "1 of 30 slices down")
 
 
+def test_of_several_missed_checks_the_one_that_is_worst_off_says_why(store: DuckdbStore) -> None:
+    keep(store, every_minute(bad=[NOON], check="card"), NOON)
+    keep(store, every_minute(bad=[NOON, NOON + MINUTE]), NOON)
+    assert verdict(account(store)) == ("missed", "2 of 30 slices down")
+
+
 def test_windows_leave_the_adjusted_figure_and_stay_in_the_raw_one(store: DuckdbStore) -> None:
     down = range(NOON, NOON + 5 * MINUTE, MINUTE)
     keep(store, every_minute(bad=down), NOON)

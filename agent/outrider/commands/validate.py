@@ -36,8 +36,14 @@ def run(arguments: argparse.Namespace) -> int:
     for mistake in _between(good):
         complain(mistake)
         mistakes += 1
-    print(f"{len(paths)} files, {mistakes} mistakes" if mistakes else f"{len(paths)} files are right")
+    files = _counted(len(paths), "file")
+    verb = "is" if len(paths) == 1 else "are"
+    print(f"{files}, {_counted(mistakes, 'mistake')}" if mistakes else f"{files} {verb} right")
     return BAD_CONFIG if mistakes or not paths else PASS
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _files(paths: list[Path]) -> Iterator[Path]:
