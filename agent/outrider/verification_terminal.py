@@ -12,6 +12,7 @@ from outrider.core.verification import told
 from outrider.terminal import Plain, console, seconds
 
 _STYLES = {"all clear": "bold green", "failed": "bold red", "inconclusive": "yellow"}
+_STATES = {"stayed up": "green", "did not stay up": "red", "no data": "yellow"}
 _CHANGES = {"slower": "bold red", "not slower": "green", "too few runs": "yellow"}
 
 
@@ -59,10 +60,8 @@ def _during_lines(during: Plain) -> Iterable[str]:
         )
     if not during["in_scope"]:
         yield "no bad run in scope"
-    down = {each["check"] for each in during["did_not_stay_up"]}
-    for check in during["out_of_scope"]:
-        state = "[red]did not stay up[/]" if check in down else "no outage"
-        yield f"{escape(check)} (out of scope): {state}"
+    for each in during["out_of_scope"]:
+        yield f"{escape(each['check'])} (out of scope): [{_STATES[each['state']]}]{each['state']}[/]"
 
 
 def _against(distance: Duration, inside: str, outside: str, edge: str) -> str:

@@ -175,7 +175,7 @@ def _plain(made: Verification) -> Plain:
         },
         "during": {
             "in_scope": [_trouble(each, made) for each in made.troubles],
-            "out_of_scope": list(made.bystanders),
+            "out_of_scope": [{"check": check, "state": state.value} for check, state in made.bystanders],
             "did_not_stay_up": [_trouble(each, made) for each in made.disturbed],
         },
         "after": {

@@ -116,7 +116,7 @@ async def command(collector: Collector, *argv: str) -> tuple[int, str, str]:
 @pytest.mark.parametrize(
     ("records", "exit_code", "words"),
     [
-        (good, 0, ("all clear", "met by 2h", "240 runs", "30 bad runs", "portal (out of scope): no outage")),
+        (good, 0, ("all clear", "met by 2h", "240 runs", "30 bad runs", "portal (out of scope): stayed up")),
         (slower, 1, ("failed", "slower than before", "at least 1.2 times")),
         (overran, 1, ("failed", "overran, bad until 3m7s after the window's end", "3m7s after the end")),
         (too_few, 2, ("inconclusive", "60 runs after; 140 are missing to 200")),

@@ -145,6 +145,14 @@ class Trouble:
     over: Duration = 0
 
 
+class Bystanding(StrEnum):
+    """What became of a check out of scope. Silence is not read as up."""
+
+    UP = "stayed up"
+    DOWN = "did not stay up"
+    NO_DATA = "no data"
+
+
 @dataclass(frozen=True, slots=True)
 class Back:
     """Whether a check is good again: of its last three runs after the window, how many there are, and the good ones
@@ -169,7 +177,7 @@ class Verification:
     notices: tuple[Notice, ...] = ()
     baselines: tuple[Baseline, ...] = ()
     troubles: tuple[Trouble, ...] = ()
-    bystanders: tuple[str, ...] = ()
+    bystanders: tuple[tuple[str, Bystanding], ...] = ()
     disturbed: tuple[Trouble, ...] = ()
     back: tuple[Back, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
@@ -201,7 +209,7 @@ def verify(facts: Facts, generator: np.random.Generator, settings: Settings | No
         report,
         baselines=tuple(_baseline(place, parted[place.name][0], settings) for place in inside),
         troubles=troubles,
-        bystanders=tuple(sorted({place.check for place in outside})),
+        bystanders=_bystanders(outside, disturbed),
         disturbed=disturbed,
         failures=(*_late(notices), *_outside(troubles), *_not_up(disturbed)),
         missing=(*_unheard(facts, inside, outside),),
@@ -329,6 +337,16 @@ def _disturbed(place: Place) -> Trouble | None:
         return None
     at = place.during.at[bad]
     return Trouble(place.check, place.region, int(at[0]), int(at[-1]), len(at))
+
+
+def _bystanders(outside: Sequence[Place], disturbed: Sequence[Trouble]) -> tuple[tuple[str, Bystanding], ...]:
+    down = {each.check for each in disturbed}
+    heard = {place.check for place in outside if len(place.during)}
+    states = {False: Bystanding.NO_DATA, True: Bystanding.UP}
+    return tuple(
+        (check, Bystanding.DOWN if check in down else states[check in heard])
+        for check in sorted({place.check for place in outside})
+    )
 
 
 def _not_up(disturbed: Sequence[Trouble]) -> list[str]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from outrider.core.maintenance import Act, Announcement
 from outrider.core.units import DAY, HOUR, MINUTE, SECOND, Instant
-from outrider.core.verification import Facts, Place, Runs, Verdict, Verification, told, verify
+from outrider.core.verification import Bystanding, Facts, Place, Runs, Verdict, Verification, told, verify
 
 START: Instant = 1_000 * DAY
 END: Instant = START + 2 * HOUR
@@ -148,6 +148,18 @@ def test_the_first_and_last_bad_instants_are_told_against_the_window() -> None:
     (trouble,) = judged(CASES[0]).troubles
     assert (trouble.first, trouble.last) == (START + 10 * MINUTE, START + 59 * MINUTE)
     assert (trouble.early, trouble.over, trouble.runs) == (0, 0, 50)
+
+
+@pytest.mark.parametrize(
+    ("outside", "state"),
+    [
+        (QUIET, Bystanding.UP),
+        (Around(bad_during=(30, 31)), Bystanding.DOWN),
+        (Around(bad_during=(), during=0), Bystanding.NO_DATA),
+    ],
+)
+def test_a_check_out_of_scope_stayed_up_did_not_or_was_silent(outside: Around, state: Bystanding) -> None:
+    assert judged(Case("", Verdict.ALL_CLEAR, outside=outside)).bystanders == (("portal", state),)
 
 
 def test_the_same_facts_and_seed_give_the_same_report() -> None:
