@@ -23,7 +23,7 @@ COMMANDS = {
     "report": "the statement of a period, with a verdict for each guarantee",
     "seal": "seal the days that are due as signed evidence",
     "verify-evidence": "check a folder of sealed days, offline",
-    "window": "maintenance windows: announce, change, look up, import and export",
+    "window": "maintenance windows: announce, change, look up, verify, import and export",
 }
 _COLLECTOR = ("cryptography", "dateutil", "duckdb", "fpdf", "icalendar", "jinja2", "numpy")
 _EXTRAS = {**dict.fromkeys(_COLLECTOR, "collector"), "locust": "load"}

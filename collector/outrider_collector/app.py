@@ -23,6 +23,7 @@ from outrider_collector.intake import ConflictError, UnreadableError
 from outrider_collector.rooms import ROOMS, RefusedError, Rooms, json_answer
 from outrider_collector.statement import Plain, make_statement
 from outrider_collector.store import StoreFailedError
+from outrider_collector.verifying import add_verification
 from outrider_collector.windows_api import add_windows
 
 __all__ = ["ROOMS", "RefusedError", "Rooms", "build_app", "current", "last_minutes", "statement"]
@@ -42,6 +43,7 @@ def build_app(rooms: Rooms) -> web.Application:
     app[ROOMS] = rooms
     app.router.add_post("/v1/results", _take_results)
     add_windows(app)
+    add_verification(app)
     add_exchange(app)
     app.router.add_get("/v1/statements", _statement)
     app.router.add_get("/v1/status", _current)

@@ -180,6 +180,9 @@ def test_windows_and_reports_work_from_the_command_line(net: Network, tmp_path: 
     listed = outrider("window", "list", *where)
     assert made["window"] in listed.stdout
     assert "cancelled" in listed.stdout
+    verified = outrider("window", "verify", *where, made["window"], "--json")
+    assert (verified.returncode, json.loads(verified.stdout)["verdict"]) == (2, "inconclusive"), "it was cancelled"
+    assert "was cancelled" in outrider("window", "verify", *where, made["window"], "--wait").stdout
     unknown = outrider("window", "cancel", *where, "w-none")
     assert (unknown.returncode, "there is no window" in unknown.stderr) == (104, True)
     wrong = outrider("window", "announce", *where, "--start", "2030-01-05T02:00:00", "--duration", "2h")

@@ -523,3 +523,27 @@ def test_closing_waits_for_the_questions_under_way(tmp_path: Path) -> None:
         for thread in threads:
             thread.join(10)
             assert not thread.is_alive()
+
+
+# --- runs, one by one ------------------------------------------------------------------------------------------------
+
+
+def test_the_first_or_the_latest_runs_of_each_check_and_region_are_given_in_order(store: DuckdbStore) -> None:
+    east = [new(n) for n in range(1, 6)]
+    west = [new(n, agent="west-1", region="west", outcome="service_down") for n in (2, 4)]
+    others = [new(1, agent="load-1", purpose="load"), new(1, agent="far-1", check="portal")]
+    store.append([*reversed(east), *west, *others], NOON)
+    store.append([new(9, agent="late-1")], NOON + 1)
+
+    def runs(most: int, *, is_latest: bool, **changes: Any) -> list[tuple[str, int, int]]:
+        found = store.runs(select(ledger=1, **changes), most, is_latest=is_latest)
+        assert set(found["check"]) <= {"eligibility"}
+        at = (found["ts"] - NOON).tolist()
+        return list(zip(found["region"].tolist(), at, found["outcome"].tolist(), strict=True))
+
+    assert runs(2, is_latest=False) == [("east", 1, OK), ("east", 2, OK), ("west", 2, DOWN), ("west", 4, DOWN)]
+    assert runs(2, is_latest=True) == [("east", 4, OK), ("east", 5, OK), ("west", 2, DOWN), ("west", 4, DOWN)]
+    assert runs(9, is_latest=True) == runs(9, is_latest=False)
+    left = store.runs(select(Interval(NOON + 2, NOON + 5), ledger=1), 9, is_latest=False)
+    assert (left["ts"] - NOON).tolist() == [1, 5]
+    assert len(store.runs(select(checks=("nowhere",)), 9, is_latest=True)["ts"]) == 0

@@ -40,6 +40,7 @@ FLOORS = {
     "outrider.demo": 7,
     "outrider.terminal": 7,
     "outrider.live": 8,
+    "outrider.verification_terminal": 8,
     "outrider.commands": 9,
     "outrider.cli": 10,
     "outrider.__main__": 11,

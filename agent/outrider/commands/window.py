@@ -1,6 +1,7 @@
 """`outrider window`: maintenance windows. The collector stamps each announcement; what was recorded stays.
 
 Refused, because it cannot be meant: exit code 104. Recorded, but too late to excuse: 0, and a line that says so.
+`verify` has codes of its own (`verify_window`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from outrider.collector_client import DEFAULT_URL, CollectorError, ask, ask_for_text, send_text
-from outrider.commands import BAD_CONFIG, FAILED, PASS
+from outrider.commands import BAD_CONFIG, FAILED, PASS, verify_window
 from outrider.commands.processes import run_on_loop
 from outrider.redact import printable
 
@@ -48,6 +49,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     acts.add_parser("list", parents=[common], help="every window with what it excuses")
     history = acts.add_parser("history", parents=[common], help="every version of one window")
     history.add_argument("window", metavar="ID")
+    verify_window.add(acts.add_parser("verify", parents=[common], help="whether a window went as it was announced"))
     _add_import(acts.add_parser("import", parents=[common, signed, zoned], help="windows from a calendar"))
     export = acts.add_parser("export", parents=[common], help="every window as iCalendar; as JSON with --json")
     export.add_argument("file", nargs="?", type=Path, metavar="FILE", help="standard output without")
@@ -90,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.act == "export":
         return _write(msgspec.json.format(msgspec.json.encode(answer, order="deterministic")) + b"\n", arguments.file)
     _show(arguments, answer)
-    return PASS
+    return verify_window.EXIT_CODES[answer["verdict"]] if arguments.act == "verify" else PASS
 
 
 def _show(arguments: argparse.Namespace, answer: Any) -> None:
@@ -98,8 +100,11 @@ def _show(arguments: argparse.Namespace, answer: Any) -> None:
         print(msgspec.json.format(msgspec.json.encode(answer, order="deterministic"), indent=1).decode())
         return
     from outrider.terminal import show_history, show_windows
+    from outrider.verification_terminal import show_verification
 
-    if arguments.act == "import":
+    if arguments.act == "verify":
+        show_verification(answer)
+    elif arguments.act == "import":
         for made in answer["recorded"]:
             print(
                 f"{made['act']:8} {made['window']}  {made['start']} to {made['end']}  {printable(made['reason'], 80)}"
@@ -128,6 +133,8 @@ def _write(text: bytes, file: Path | None) -> int:
 
 
 async def _ask(arguments: argparse.Namespace) -> Any:
+    if arguments.act == "verify":
+        return await verify_window.verification(arguments)
     if arguments.act in ("list", "export"):
         return await ask(arguments.collector, "/v1/windows")
     if arguments.act == "announce":

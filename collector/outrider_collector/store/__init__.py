@@ -140,6 +140,10 @@ class Store(Protocol):
         """Counts per region, time bin of `width`, outcome and bucket of a millisecond: region, bin, outcome, bucket, n;
         ordered by bin and bucket."""
 
+    def runs(self, selection: Selection, most: int, *, is_latest: bool) -> Columns:
+        """The first runs of each check and region that are not left out, or the latest, `most` at most: check, region
+        (text); ts, outcome, latency; ordered by check, region and instant."""
+
     def drop_before(self, instant: Instant) -> int:
         """Delete runs sent before an instant, for data that may not be kept longer; how many."""
 

@@ -292,6 +292,9 @@ class DuckdbStore:
         bounds = self._bounds(span, ledger)
         return self._named(self._ask(schema.LATENCY_LINE, {**bounds, "check": number, "width": width}))
 
+    def runs(self, selection: Selection, most: int, *, is_latest: bool) -> Columns:
+        return self._select(schema.RUNS, selection, {"most": most, "direction": -1 if is_latest else 1})
+
     def close(self) -> None:
         with self._idle:  # DuckDB closes no file that a question is still being answered from
             self._is_closing = True

@@ -136,4 +136,12 @@ LEFT JOIN (
 ) s ON s.agent = r.agent AND s.epoch = r.epoch AND s.seq = r.seq
 WHERE r.ts >= $start AND r.ts < $end AND r.batch > $after AND r.batch <= $ledger
 ORDER BY 1, 2, 3
+
+# Runs sent in the same instant stand in the order of who sent them, so that the same question has one answer.
+RUNS = f"""
+SELECT check_id, region, ts, outcome, latency FROM (
+    SELECT r.check_id, r.region, r.ts, {OUTCOME} AS outcome, r.latency, r.agent, r.epoch, r.seq, row_number() OVER (
+        PARTITION BY r.check_id, r.region ORDER BY $direction * r.ts, r.agent, r.epoch, r.seq) AS rank
+    {_FROM} AND e.slice IS NULL
+) WHERE rank <= $most ORDER BY check_id, region, ts, agent, epoch, seq
 """

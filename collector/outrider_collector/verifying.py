@@ -1,0 +1,230 @@
+"""Window verification from the store: the runs around a window as facts for `core.verification`, its report over HTTP.
+
+Rules
+-----
+1. A report is a function of (window, as-of instant, what was recorded by then): `as_of` makes it again. The shuffles
+   of the comparison come from a generator that is seeded with the window's name.
+2. The runs are those of purpose `probe`, at most two days before and after the window and, for each check and region,
+   at most 3000 on each side and within: the nearest ones before and after, the last ones within.
+3. Where the agreement makes BAD runs void that were under way when a window opened (R8), they are left out here too.
+4. Time that another window excuses, under every guarantee, belongs to that window. One announced too late hides
+   nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from hashlib import sha256
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from aiohttp import web
+
+from outrider.core.compare import Comparison, Question
+from outrider.core.intervals import NOTHING, Interval, Intervals
+from outrider.core.maintenance import Announcement, excused_by, histories
+from outrider.core.outcome import Standing
+from outrider.core.sli import OUTCOME_ORDER
+from outrider.core.units import DAY, Duration, Instant, format_instant, parse_instant
+from outrider.core.verification import Facts, Place, Runs, Trouble, Verification, is_in_scope, verify
+from outrider_collector.rooms import ROOMS, RefusedError, Rooms, json_answer
+from outrider_collector.statement import Plain, announcement
+from outrider_collector.store import Columns, Seen, Store
+from outrider_collector.summaries import select
+
+AROUND: Duration = 2 * DAY
+MOST = 3000
+
+_NO_RUNS = Runs(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_))
+
+
+def add_verification(app: web.Application) -> None:
+    """Add the route. The application needs its ROOMS."""
+    app.router.add_get("/v1/windows/{window}/verification", _verification)
+
+
+async def _verification(request: web.Request) -> web.Response:
+    rooms = request.app[ROOMS]
+    as_of = await asyncio.to_thread(rooms.intake.as_of)
+    try:
+        if "as_of" in request.query:
+            as_of = min(as_of, parse_instant(request.query["as_of"]))
+    except (ValueError, OverflowError) as error:
+        raise RefusedError(422, f"as_of: {error}", field="as_of") from None
+    return json_answer(await asyncio.to_thread(make_verification, rooms, request.match_info["window"], as_of))
+
+
+def make_verification(rooms: Rooms, window: str, as_of: Instant) -> Plain:
+    """The report on a window as plain values; blocks. Raises RefusedError where there is no such window by then."""
+    known = histories(rooms.register.announcements(as_of))
+    if window not in known:
+        told = f"there is no window {window!r} as of {format_instant(as_of)}; `outrider window list` shows them"
+        raise RefusedError(404, told)
+    seed = int.from_bytes(sha256(window.encode()).digest()[:8], "big")
+    return _plain(verify(gather(rooms, known, window, as_of), np.random.default_rng(seed)))
+
+
+def gather(rooms: Rooms, known: dict[str, tuple[Announcement, ...]], window: str, as_of: Instant) -> Facts:
+    """The facts about one of the known windows; blocks."""
+    history, store = known[window], rooms.store
+    latest, ledger = history[-1], rooms.store.position(as_of)
+    closes_at = latest.end + AROUND
+    around = Interval(latest.start - AROUND, closes_at)
+    seen = store.seen(around, ledger)
+    checks = sorted({each.check for each in seen})
+    others = [versions for name, versions in known.items() if name != window]
+    elsewhere = {check: _excused_elsewhere(rooms, others, check).within(around) for check in checks}
+    parts = _Parts(rooms, elsewhere, ledger)
+    in_scope = [check for check in checks if is_in_scope(latest, check)]
+    notices = tuple(
+        (each.id, each.notice)
+        for each in rooms.config.agreement.guarantees
+        if each.windows_excuse and any(each.covers(check) for check in in_scope)
+    )
+    before = parts.read(store, around.start, latest.start, is_latest=True)
+    if rooms.config.agreement.guarantees[0].void_inflight:
+        before = {name: _landed(runs, latest.start) for name, runs in before.items()}
+    during = parts.read(store, latest.start, min(latest.end, as_of + 1), is_latest=True)
+    after = parts.read(store, latest.end, min(closes_at, as_of + 1), is_latest=False)
+    places = tuple(_place(each, before, during, after) for each in sorted(seen, key=lambda it: (it.check, it.region)))
+    return Facts(history, notices, places, as_of, closes_at)
+
+
+def _excused_elsewhere(rooms: Rooms, others: Iterable[tuple[Announcement, ...]], check: str) -> Intervals:
+    """Rule 4: under every guarantee means under the one that wants the longest notice."""
+    guarantees = rooms.config.agreement.guarantees
+    if not all(each.windows_excuse for each in guarantees):
+        return NOTHING
+    notice = max(each.notice for each in guarantees)
+    return Intervals(each for history in others for each in excused_by(history, notice, check))
+
+
+_Found = dict[tuple[str, str], Runs]
+
+
+class _Parts:
+    """Reads the runs of one part of the time."""
+
+    def __init__(self, rooms: Rooms, elsewhere: dict[str, Intervals], ledger: int) -> None:
+        standing = rooms.config.agreement.guarantees[0].standing
+        self._standings = np.array([standing(each).value for each in OUTCOME_ORDER])
+        self._elsewhere = elsewhere
+        self._ledger = ledger
+
+    def read(self, store: Store, start: Instant, end: Instant, *, is_latest: bool) -> _Found:
+        if start >= end:
+            return {}
+        span = Interval(start, end)
+        kept = {check: spans.within(span) for check, spans in self._elsewhere.items()}
+        return self._apart(store.runs(select(kept, span, self._ledger), MOST, is_latest=is_latest))
+
+    def _apart(self, rows: Columns) -> _Found:
+        """By check and region, GOOD and BAD ones alone."""
+        standing = self._standings[rows["outcome"].astype(np.int64)]
+        counted = np.isin(standing, [Standing.GOOD.value, Standing.BAD.value])
+        check, region = rows["check"][counted], rows["region"][counted]
+        at, latency = (rows[name][counted].astype(np.int64) for name in ("ts", "latency"))
+        is_bad = standing[counted] == Standing.BAD.value
+        changes = (check[1:] != check[:-1]) | (region[1:] != region[:-1])
+        edges = [0, *(np.flatnonzero(changes) + 1).tolist(), len(at)] if len(at) else []
+        return {
+            (str(check[first]), str(region[first])): Runs(at[first:last], latency[first:last], is_bad[first:last])
+            for first, last in pairwise(edges)
+        }
+
+
+def _landed(runs: Runs, start: Instant) -> Runs:
+    """Without the BAD runs that were under way at an instant (rule 3)."""
+    kept = ~(runs.is_bad & (runs.at + runs.latency >= start))
+    return Runs(runs.at[kept], runs.latency[kept], runs.is_bad[kept])
+
+
+def _place(seen: Seen, *parts: _Found) -> Place:
+    before, during, after = (part.get((seen.check, seen.region), _NO_RUNS) for part in parts)
+    return Place(seen.check, seen.region, seen.interval, before, during, after)
+
+
+# --- the report as plain values --------------------------------------------------------------------------------------
+
+
+def _plain(made: Verification) -> Plain:
+    return {
+        "window": announcement(made.latest),
+        "as_of": format_instant(made.as_of),
+        "verdict": made.verdict.value,
+        "failures": list(made.failures),
+        "pending": list(made.pending),
+        "missing": list(made.missing),
+        "before": {
+            "notices": [
+                {
+                    "guarantee": each.guarantee,
+                    "required_us": each.required,
+                    "given_us": each.given,
+                    "margin_us": each.given - each.required,
+                    "is_met": each.is_met,
+                }
+                for each in made.notices
+            ],
+            "baselines": [
+                {"check": each.check, "region": each.region, "runs": each.runs, "missing": each.missing}
+                for each in made.baselines
+            ],
+        },
+        "during": {
+            "in_scope": [_trouble(each, made) for each in made.troubles],
+            "out_of_scope": [{"check": check, "state": state.value} for check, state in made.bystanders],
+            "did_not_stay_up": [_trouble(each, made) for each in made.disturbed],
+        },
+        "after": {
+            "back": [
+                {
+                    "check": each.check,
+                    "region": each.region,
+                    "good_running": each.good_running,
+                    "is_back": each.is_back,
+                }
+                for each in made.back
+            ],
+            "comparisons": [_comparison(each) for each in made.comparisons],
+        },
+    }
+
+
+def _trouble(each: Trouble, made: Verification) -> Plain:
+    """Seconds against the edges: how long after the start the first bad run was sent, how long before the end the last
+    one; negative ones lie outside."""
+    return {
+        "check": each.check,
+        "region": each.region,
+        "first_bad": format_instant(each.first),
+        "last_bad": format_instant(each.last),
+        "bad_runs": each.runs,
+        "first_after_start_us": each.first - made.latest.start,
+        "last_before_end_us": made.latest.end - each.last,
+    }
+
+
+def _comparison(each: Comparison) -> Plain:
+    return {
+        "name": each.name,
+        "change": each.change.value,
+        "reason": each.reason,
+        "runs": {"before": each.runs[0], "after": each.runs[1]},
+        "blocks": {"before": each.blocks[0], "after": each.blocks[1]},
+        "questions": [_question(question) for question in each.questions],
+    }
+
+
+def _question(each: Question) -> dict[str, Any]:
+    return {
+        "name": each.name,
+        "before_us": each.before,
+        "after_us": each.after,
+        "ratio": None if each.ratio is None else f"{float(each.ratio):.4f}",
+        "p": f"{each.p:.6f}",
+        "is_significant": each.is_significant,
+        "is_worse": each.is_worse,
+    }
