@@ -136,6 +136,7 @@ LEFT JOIN (
 ) s ON s.agent = r.agent AND s.epoch = r.epoch AND s.seq = r.seq
 WHERE r.ts >= $start AND r.ts < $end AND r.batch > $after AND r.batch <= $ledger
 ORDER BY 1, 2, 3
+"""
 
 # Runs sent in the same instant stand in the order of who sent them, so that the same question has one answer.
 RUNS = f"""
