@@ -21,9 +21,11 @@ COMMANDS = {
     "validate": "check configuration and scenarios, offline",
     "outcomes": "which code at which place means what, and whose fault it is",
     "report": "the statement of a period, with a verdict for each guarantee",
+    "seal": "seal the days that are due as signed evidence",
+    "verify-evidence": "check a folder of sealed days, offline",
     "window": "maintenance windows: announce, change, look up, verify, import and export",
 }
-_COLLECTOR = ("dateutil", "duckdb", "icalendar", "jinja2", "numpy")
+_COLLECTOR = ("cryptography", "dateutil", "duckdb", "fpdf", "icalendar", "jinja2", "numpy")
 _EXTRAS = {**dict.fromkeys(_COLLECTOR, "collector"), "locust": "load"}
 
 
@@ -69,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             overview.print_help()
             return BAD_CONFIG
         overview.parse_args(words)
-    command = cast(Command, import_module(f"outrider.commands.{name}"))
+    command = cast(Command, import_module(f"outrider.commands.{name.replace('-', '_')}"))
     parser = Parser(prog=f"outrider {name}", description=COMMANDS[name])
     command.add(parser)
     arguments = parser.parse_args(words[1:])
@@ -81,8 +83,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return INTERRUPTED
     except ModuleNotFoundError as error:
-        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        library = (error.name or "").partition(".")[0]
+        extra = _EXTRAS.get(library)
         if extra is None:
             raise
-        print(f"outrider {name} needs {error.name}: pip install 'outrider[{extra}]'", file=sys.stderr)
+        print(f"outrider {name} needs {library}: pip install 'outrider[{extra}]'", file=sys.stderr)
         return BAD_CONFIG

@@ -46,6 +46,7 @@ from outrider.strict_yaml import (
     SizeText,
     default,
     load_file,
+    nearest,
 )
 from outrider.zones import read_zone
 
@@ -241,7 +242,11 @@ def _checks(loaded: Loaded[AgentFile], base: Path) -> Iterable[Check]:
         seen.add(wanted.name)
         if wanted.target not in file.targets:
             known = ", ".join(file.targets) or "none"
-            raise loaded.located.error((*at, "target"), f"there is no target {wanted.target!r}; known: {known}")
+            raise loaded.located.error(
+                (*at, "target"),
+                f"there is no target {wanted.target!r}; known: {known}",
+                nearest(wanted.target, file.targets),
+            )
         if wanted.timeout <= 0:
             raise loaded.located.error((*at, "timeout"), "a timeout must be longer than nothing")
         if wanted.timeout >= wanted.interval:
@@ -333,7 +338,7 @@ def _find_scenario(
         if (path := folder / f"{name}.yaml").is_file():
             return path
     known = sorted({path.stem for folder in [*folders, shipped("scenarios")] for path in folder.glob("*.yaml")})
-    raise loaded.located.error(at, f"there is no scenario {name!r}; known: {', '.join(known)}")
+    raise loaded.located.error(at, f"there is no scenario {name!r}; known: {', '.join(known)}", nearest(name, known))
 
 
 def load_scenario(path: Path) -> Scenario:
@@ -346,7 +351,9 @@ def load_scenario(path: Path) -> Scenario:
         kind = scenario.kind(step)
         if kind not in PROBES:
             where = (*place, "probe") if step.probe else ("probe",)
-            raise loaded.located.error(where, f"there is no probe {kind!r}; known: {', '.join(PROBES)}")
+            raise loaded.located.error(
+                where, f"there is no probe {kind!r}; known: {', '.join(PROBES)}", nearest(kind, PROBES)
+            )
         try:
             PROBES[kind].check(step.request)
         except ValueError as error:

@@ -101,6 +101,7 @@ def show_statement(statement: Plain) -> None:
     for guarantee in statement["guarantees"]:
         out.print()
         out.print(f"[bold]{guarantee['id']}[/] {verdict(guarantee['verdict'])}: {escape(guarantee['reason'])}")
+        out.print(f"  {escape(guarantee['margin']['text'])}")
         if "adjusted" in guarantee:
             for line in _response_lines(guarantee):
                 out.print(f"  {line}")

@@ -15,8 +15,21 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
-from outrider.codecs import claim_status, core_mime, core_soap, eligibility, prior_authorization, strict_xml, x12
+from outrider.codecs import (
+    claim_status,
+    core_mime,
+    core_soap,
+    eligibility,
+    fhir_answer,
+    prior_authorization,
+    professional_claim,
+    sip,
+    smtp,
+    strict_xml,
+    x12,
+)
 from outrider.codecs.core_envelope import Envelope, EnvelopeError
+from outrider.codecs.framing import FramingError
 from outrider.codecs.x12 import X12Error
 from outrider.core.outcome import Observation
 from outrider_sandbox.acknowledge import reject
@@ -38,6 +51,30 @@ _CLAIM = claim_status.ClaimInquiry(
 _REVIEW = prior_authorization.ReviewRequest(
     *_PARTIES, *_CLINIC, _MEMBER, prior_authorization.Event("HS", "3", "20260610", "R519"), created=CREATED
 )
+_SUBMISSION = professional_claim.Submission(
+    *_PARTIES,
+    professional_claim.Submitter("SYNTHETIC SERVICE", "S99", "5555550100"),
+    "SYNTHETIC PAYER",
+    professional_claim.BillingProvider(
+        "SYNTHETIC CLINIC", "1234567893", "123456789",
+        professional_claim.Address("1 QUILL STREET", "ANCHORAGE", "AK", "995010001"),
+    ),
+    _MEMBER,
+    professional_claim.Address("2 QUILL STREET", "ANCHORAGE", "AK", "99501"),
+    professional_claim.Claim(
+        "CLAIM-77", ("R519",), (professional_claim.ServiceLine("99213", "125.00", "20260301", ""),)
+    ),
+    created=CREATED,
+)  # fmt: skip
+_FAMILY = replace(_SUBMISSION, member=replace(_MEMBER, birth_date="", gender=""), dependent=_CHILD)
+_UUID = "f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
+_FHIR_COVERED = b"""{"resourceType": "CoverageEligibilityResponse", "status": "active", "purpose": ["benefits"],
+ "patient": {"display": "QUILLFEATHER"}, "created": "2026-06-01", "insurer": {"reference": "Organization/1"},
+ "request": {"identifier": {"system": "urn:ietf:rfc:3986", "value": "urn:uuid:%s"}}, "outcome": "complete",
+ "insurance": [{"coverage": {"reference": "Coverage/1"}, "inforce": true}]}""" % _UUID.encode()
+_FHIR_REFUSED = b"""{"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "timeout",
+ "expression": ["CoverageEligibilityRequest.insurer"], "diagnostics": "QUILLFEATHER"}]}"""
+_SIP_OK = b"SIP/2.0 200 OK\r\nv: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK7\r\nAllow: OPTIONS,\r\n INVITE\r\nl: 2\r\n\r\nok"
 _BOUNDARY = "b-17"
 
 
@@ -76,12 +113,42 @@ def _check_error(error: X12Error, raw: bytes) -> None:
 
 def _read_answer(read: Callable[..., Observation], raw: bytes) -> None:
     observation = read(raw, trace=TRACE, control_number=42)
+    _check_observation(observation)
+    assert observation.findings or observation.facts["trn"] or observation.facts["set"]
+
+
+def _read_fhir(raw: bytes) -> None:
+    _check_observation(fhir_answer.read_answer(raw, fhir_answer.Asked(_UUID)))
+
+
+def _read_sip(raw: bytes) -> None:
+    """As a stream brings it, and as a datagram does."""
+    try:
+        sip.ends_final(bytearray(raw))
+    except FramingError as error:
+        _check_silence(str(error))
+    try:
+        sip.read_message(raw)
+    except sip.SipError as error:
+        _check_silence(str(error))
+
+
+def _read_smtp(raw: bytes) -> None:
+    try:
+        end = smtp.ends(bytearray(raw))
+    except FramingError as error:
+        _check_silence(str(error))
+        return
+    if end is not None:
+        assert 200 <= smtp.read_reply(raw[:end]).code <= 599
+
+
+def _check_observation(observation: Observation) -> None:
     for finding in observation.findings:
         assert finding.code
-        assert "/" in finding.place, finding
+        assert "/" in finding.place or finding.place == "outcome", finding
         _check_silence(finding.code + finding.place + finding.detail)
         assert not (finding.place.startswith("x12/") and finding.place[4:7] not in ("ST0", "GS0") and observation.facts)
-    assert observation.findings or observation.facts["trn"] or observation.facts["set"]
     _check_silence(repr(dict(observation.facts)))
 
 
@@ -155,6 +222,16 @@ def _targets() -> Mapping[str, Target]:
         _278(prior_authorization.Decision("A1", "AUTH-77")),
         _278(prior_authorization.ReviewRejection("72", "2010C")),
     )
+    submissions = tuple(map(professional_claim.write_submission, (_SUBMISSION, _FAMILY)))
+    verdicts = (
+        professional_claim.ACCEPTED,
+        professional_claim.Verdict("A7", "164", "2200C"),
+        professional_claim.Verdict("E1", "0", "2200B"),
+    )
+    taken = tuple(
+        professional_claim.write_response(_SUBMISSION, control_number=77, created=CREATED, verdict=verdict)
+        for verdict in verdicts
+    )
     acknowledged = _acknowledgements()
     spaced = tuple(raw.replace(b"~", b"~\r\n") for raw in covered)
     envelope = Envelope(
@@ -172,6 +249,11 @@ def _targets() -> Mapping[str, Target]:
         "271": Target(partial(_read_answer, eligibility.read_response), (*covered, *spaced, *acknowledged)),
         "277": Target(partial(_read_answer, claim_status.read_response), (*told, *acknowledged)),
         "278": Target(partial(_read_answer, prior_authorization.read_response), (*decided, *acknowledged)),
+        "837": Target(partial(_read_request, professional_claim.read_submission), submissions),
+        "277ca": Target(partial(_read_answer, partial(professional_claim.read_response, claim="CLAIM-77")), taken),
+        "fhir": Target(_read_fhir, (_FHIR_COVERED, _FHIR_REFUSED)),
+        "sip": Target(_read_sip, (_SIP_OK, b"OPTIONS sip:support@host.example SIP/2.0\r\nl: 0\r\n\r\n")),
+        "smtp": Target(_read_smtp, (b"220 mail.example\r\n", b"250-mail.example\r\n250 STARTTLS\r\n")),
         "core-mime": Target(_read_mime, tuple(head.encode() + b"\n" + body for head, body in mime)),
         "core-soap": Target(_read_soap, soap),
         "strict-xml": Target(_parse_xml, soap),

@@ -75,7 +75,8 @@ class CalendarFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class CollectorFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A collector. `settle` is how old a slice must be before it is judged: timeout plus delivery."""
+    """A collector. `settle` is how old a slice must be before it is judged: timeout plus delivery.
+    `evidence` is the folder that days are sealed into; without it none are."""
 
     listen: str = "127.0.0.1:8080"
     store: str
@@ -84,6 +85,7 @@ class CollectorFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     recent: DurationText = default(DurationText, "60m")
     known_expiries: list[KnownExpiryFile] = []
     calendars: list[CalendarFile] = []
+    evidence: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ class CollectorConfig:
     recent: Duration
     known_expiries: tuple[KnownExpiry, ...] = ()
     calendars: tuple[CalendarSetting, ...] = ()
+    evidence: Path | None = None
 
 
 def load_collector(path: Path, environ: Mapping[str, str] = os.environ) -> CollectorConfig:
@@ -118,6 +121,8 @@ def load_collector(path: Path, environ: Mapping[str, str] = os.environ) -> Colle
     if not host or not port.isdecimal() or int(port) > 65535:
         raise loaded.located.error(("listen",), f"{loaded.value.listen!r} is not an address like 127.0.0.1:8080")
     agreement = load_agreement(path.parent / loaded.value.agreement)
+    if loaded.value.evidence is not None and not loaded.value.evidence.strip():
+        raise loaded.located.error(("evidence",), "name the folder that days are sealed into, or leave `evidence` out")
     if loaded.value.recent < max(guarantee.slice for guarantee in agreement.guarantees):
         raise loaded.located.error(("recent",), "the page's lookback must be at least one slice of the agreement")
     return CollectorConfig(
@@ -128,6 +133,7 @@ def load_collector(path: Path, environ: Mapping[str, str] = os.environ) -> Colle
         int(loaded.value.recent),
         tuple(_known_expiry(loaded, number) for number in range(len(loaded.value.known_expiries))),
         tuple(_calendar(loaded, number, path.parent) for number in range(len(loaded.value.calendars))),
+        None if loaded.value.evidence is None else path.parent / loaded.value.evidence,
     )
 
 

@@ -14,6 +14,7 @@ from outrider_collector.accounting import Accountant
 from outrider_collector.app import Rooms, build_app
 from outrider_collector.calendar_schedule import add_calendars, follow
 from outrider_collector.config import CollectorConfig
+from outrider_collector.evidence_api import add_evidence, keep_sealed, make_sealer
 from outrider_collector.intake import Intake
 from outrider_collector.metrics import CollectorMetrics
 from outrider_collector.pages import add_pages, running_accounts
@@ -53,8 +54,12 @@ async def opened(config: CollectorConfig, clock: Clock) -> AsyncIterator[web.App
     )
     app = build_app(rooms)
     add_pages(app)
+    sealer = make_sealer(rooms)
+    add_evidence(app, sealer)
     background = {asyncio.create_task(_keep_counted(rooms))}
     background |= {asyncio.create_task(follow(rooms, each)) for each in add_calendars(app)}
+    if sealer is not None:
+        background.add(asyncio.create_task(keep_sealed(sealer)))
     try:
         yield app
     finally:
@@ -62,6 +67,8 @@ async def opened(config: CollectorConfig, clock: Clock) -> AsyncIterator[web.App
         for each in background:
             each.cancel()
         await asyncio.wait(background)
+        if sealer is not None:
+            await asyncio.to_thread(sealer.close)
         await asyncio.to_thread(intake.close)
         register.close()
         store.close()

@@ -16,6 +16,7 @@ import numpy as np
 from outrider.core.guarantee import Guarantee, View
 from outrider.core.intervals import Interval, Intervals
 from outrider.core.maintenance import Act, Announcement, excused, excused_by, histories
+from outrider.core.margin import Margin, availability_margin, lowest_coverage, margin_of_checks, response_margin
 from outrider.core.outcome import OutcomeClass, Standing
 from outrider.core.sli import OUTCOME_ORDER, Availability, ResponseTime
 from outrider.core.uncertainty import samples_to_prove, wilson
@@ -95,6 +96,7 @@ def _guarantee(account: Account, views: list[Account], store: Store, basis: Basi
         "measured": _span(account.measured) if account.measured else None,
         "verdict": account.judgement.verdict.value,
         "reason": account.judgement.reason,
+        "margin": _plain_margin(_margin(account)),
         "checks": [_part(part, account, store, basis) for part in account.parts],
         "views": [{**_view(each), "decides": each.guarantee.view is guarantee.view} for each in views],
     }
@@ -127,6 +129,26 @@ def _view(account: Account) -> Plain:
         "adjusted": None if lowest is None else share(lowest.adjusted.figure),
         "raw": None if lowest is None else share(lowest.raw.figure),
     }
+
+
+def _margin(account: Account) -> Margin:
+    """What would have changed the verdict of a guarantee."""
+    guarantee = account.guarantee
+    if account.pooled is not None:
+        coverage = {part.check: lowest_coverage(part.adjusted) for part in account.parts}
+        known = {check: pair for check, pair in coverage.items() if pair is not None}
+        return response_margin(account.pooled.adjusted, guarantee, account.judgement, known)
+    if not account.parts:
+        return Margin("slices", None, f"nothing to judge: {account.judgement.reason}")
+    parts = [
+        (part.check, part.judgement, availability_margin(part.adjusted, guarantee, part.judgement))
+        for part in account.parts
+    ]
+    return margin_of_checks(parts)
+
+
+def _plain_margin(margin: Margin) -> Plain:
+    return {"unit": margin.unit, "by": margin.by, "text": margin.text}
 
 
 def _too_small(response: ResponseTime, guarantee: Guarantee) -> str | None:
@@ -171,6 +193,7 @@ def _part(part: Part, account: Account, store: Store, basis: Basis) -> Plain:
         "check": part.check,
         "verdict": part.judgement.verdict.value,
         "reason": part.judgement.reason,
+        "margin": _plain_margin(availability_margin(part.adjusted, account.guarantee, part.judgement)),
         "excused": [_span(each) for each in part.excused],
         "excused_us": part.excused.length,
         "adjusted": adjusted,

@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Protocol
 
 from outrider.codecs.extras import MissingExtraError, require
-from outrider.codecs.iso8583 import MissingLibraryError, require_library
 from outrider_sandbox.authorizations import Authorizations
 from outrider_sandbox.endpoint import Endpoint
 from outrider_sandbox.line import Line
@@ -50,8 +49,6 @@ class Service(Protocol):
 
 
 def _switch(site: Site) -> Service:
-    """Raises MissingLibraryError."""
-    require_library()
     settings = site.settings
     endings = dict(settings.decline_endings)
     switch = Switch(site.authorizations, settings.switch_framing, settings.switch_bitmap, endings, site.now)
@@ -74,7 +71,7 @@ SERVICES: Mapping[str, Callable[[Site], Service]] = {
 }
 """Each service by the name of its component (`outrider_sandbox.faults`)."""
 
-_NEEDS = {"tls": "tls", "mail": "tls", "nameserver": "dns"}
+_NEEDS = {SWITCH: "iso8583", "tls": "tls", "mail": "tls", "nameserver": "dns"}
 
 
 def available() -> Mapping[str, str]:
@@ -86,8 +83,6 @@ def _missing(name: str) -> str:
     try:
         if name in _NEEDS:
             require(_NEEDS[name], f"the service {name}")
-        elif name == SWITCH:
-            require_library()
-    except (MissingExtraError, MissingLibraryError) as error:
+    except MissingExtraError as error:
         return str(error)
     return ""

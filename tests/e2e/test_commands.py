@@ -138,6 +138,17 @@ def test_validate_accepts_what_is_shipped(net: Network) -> None:
     assert (done.returncode, done.stdout) == (0, "3 files are right\n")
 
 
+def test_validate_tells_how_many_there_are_and_where_nothing_is(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text("name: x\nsteps: 1\n")
+    done = outrider("validate", str(tmp_path / "one.yaml"))
+    assert (done.returncode, done.stdout) == (104, "1 file, 1 mistake\n")
+    (tmp_path / "one.yaml").unlink()
+    done = outrider("validate", str(tmp_path))
+    assert (done.returncode, done.stdout, done.stderr) == (104, "", f"there is no .yaml or .yml file in {tmp_path}\n")
+    done = outrider("validate", str(tmp_path / "two.yaml"))
+    assert done.stderr == f"{tmp_path}/two.yaml:1:1: the file cannot be read: No such file or directory\n"
+
+
 def test_validate_holds_an_agent_against_the_agreement_beside_it(net: Network, tmp_path: Path) -> None:
     shutil.copytree(DEMO_CONFIG, tmp_path / "config")
     agreement = tmp_path / "config" / "agreement.yaml"
@@ -156,7 +167,7 @@ def test_a_second_agent_on_the_same_spool_is_refused(net: Network) -> None:
     assert f"is in use by process {pid}" in done.stderr
 
 
-def test_windows_and_reports_work_from_the_command_line(net: Network) -> None:
+def test_windows_and_reports_work_from_the_command_line(net: Network, tmp_path: Path) -> None:
     where = ("--collector", net.collector_url)
     done = outrider("window", "announce", *where, "--start", "2030-01-05T02:00:00-05:00", "--duration", "2h",
                     "--reason", "upgrade", "--json")  # fmt: skip
@@ -179,6 +190,10 @@ def test_windows_and_reports_work_from_the_command_line(net: Network) -> None:
     assert outrider("window", "delete", *where, made["window"]).returncode == 104, "there is no such act"
     report = outrider("report", *where, "--period", "2029-01", "--json")
     assert (report.returncode, json.loads(report.stdout)["verdict"]) == (2, "no data")
+    forms = [each for form in ("csv", "html", "pdf") for each in (f"--{form}", str(tmp_path / form))]
+    written = outrider("report", *where, "--period", "2029-01", *forms)
+    assert (written.returncode, written.stderr) == (2, "")
+    assert [(tmp_path / form).read_bytes()[:5] for form in ("csv", "html", "pdf")] == [b"guara", b"<!DOC", b"%PDF-"]
     bad = outrider("report", *where, "--period", "June")
     assert (bad.returncode, "write a month like 2026-06" in bad.stderr) == (104, True)
     away = outrider("report", "--collector", f"http://127.0.0.1:{free_port()}", "--last", "10m")
@@ -245,7 +260,7 @@ def test_an_agent_loads_neither_numpy_nor_locust_nor_the_store() -> None:
     loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
     assert "aiohttp" in loaded
     assert "outrider" in loaded
-    heavy = {"numpy", "locust", "duckdb", "jinja2", "rich", "cryptography", "dns"}
+    heavy = {"numpy", "locust", "duckdb", "jinja2", "rich", "cryptography", "dns", "fpdf"}
     assert not loaded & {*heavy, "outrider_collector", "outrider_sandbox"}
 
 

@@ -23,6 +23,7 @@ def test_the_demo_excuses_the_announced_downtime_and_not_the_outage(tmp_path: Pa
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     statement = json.loads(done.stdout)
+    assert [(tmp_path / f"statement.{form}").read_bytes()[:5] for form in ("html", "pdf")] == [b"<!DOC", b"%PDF-"]
     available, fast = statement["guarantees"]
     (window,) = statement["windows"]
     length = parse_instant(window["end"]) - parse_instant(window["start"])

@@ -532,7 +532,7 @@ async def test_without_its_library_a_service_is_left_out_or_refused_with_what_to
     monkeypatch.setattr("outrider.codecs.extras.find_spec", lambda name: None)
     chosen = sandbox_command._services("all", logging.getLogger("outrider"))
     assert "sip" in chosen
-    assert not {"tls", "mail", "nameserver"} & chosen.keys()
+    assert not {"switch", "tls", "mail", "nameserver"} & chosen.keys()
     assert "without the service nameserver: the service nameserver needs dnspython; pip install" in caplog.text
     with pytest.raises(ValueError, match=r"mail: the service mail needs cryptography; pip install 'outrider\[tls\]'"):
         sandbox_command._services("mail=2525", logging.getLogger("outrider"))

@@ -282,7 +282,7 @@ SECOND_CHECK = """\
         ),
         pytest.param(
             changed("target: gateway", "target: gatway"),
-            "agent.yaml:14:13: there is no target 'gatway'; known: gateway",
+            "agent.yaml:14:13: there is no target 'gatway'; known: gateway (did you mean 'gateway'?)",
             id="an unknown target",
         ),
         pytest.param(
@@ -293,7 +293,8 @@ SECOND_CHECK = """\
         pytest.param(
             changed("scenario: ask", "scenario: aks"),
             "agent.yaml:13:15: there is no scenario 'aks'; known: "
-            + ", ".join(sorted(["ask", *(path.stem for path in SHIPPED_SCENARIOS)])),
+            + ", ".join(sorted(["ask", *(path.stem for path in SHIPPED_SCENARIOS)]))
+            + " (did you mean 'ask'?)",
             id="an unknown scenario",
         ),
         pytest.param(
@@ -470,12 +471,12 @@ KNOWN = "uuid, control_number, trace, stan, now, today, agent_number, now:MMDDhh
         ),
         pytest.param(
             changed("probe: http", "probe: htpp", SCENARIO),
-            f"ask.yaml:4:8: there is no probe 'htpp'; known: {', '.join(PROBES)}",
+            f"ask.yaml:4:8: there is no probe 'htpp'; known: {', '.join(PROBES)} (did you mean 'http'?)",
             id="an unknown probe",
         ),
         pytest.param(
             changed("  - name: undo", "  - name: undo\n    probe: ftp", SCENARIO),
-            f"ask.yaml:18:12: there is no probe 'ftp'; known: {', '.join(PROBES)}",
+            f"ask.yaml:18:12: there is no probe 'ftp'; known: {', '.join(PROBES)} (did you mean 'tcp'?)",
             id="an unknown probe of one step",
         ),
         pytest.param(
@@ -578,6 +579,7 @@ def test_a_target_without_a_port_is_told_where_its_scheme_has_none(folder: Path)
     [
         ("tls", "{}", "tls://gateway.test", "needs cryptography; pip install 'outrider[tls]'"),
         ("dns", "{ name: a }", "udp://gateway.test", "needs dnspython; pip install 'outrider[dns]'"),
+        ("iso8583", "{ message: echo }", "tcp://gateway.test:1", "needs pyiso8583; pip install 'outrider[iso8583]'"),
     ],
 )
 def test_a_check_whose_probe_lacks_its_library_does_not_load(

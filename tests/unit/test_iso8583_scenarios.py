@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -68,7 +67,12 @@ def line_of(text: str) -> int:
             'currency: "840"',
             "the currency is not EUR",
         ),
-        ("${now:MMDDhhmmss}", "${now:MMDDHHmmss}", "sent_at: ${now", "is not a name; known here are"),
+        (
+            "${now:MMDDhhmmss}",
+            "${now:MMDDHHmmss}",
+            "sent_at: ${now",
+            "is not a name (did you mean 'now:MMDDhhmmss'?); known",
+        ),
     ],
 )
 def test_what_breaks_a_rule_does_not_load_and_is_told_with_its_line(
@@ -86,11 +90,10 @@ def test_an_authorization_that_nothing_reverses_does_not_load(tmp_path: Path) ->
     assert "pays, and no cleanup undoes it" in str(refusal(tmp_path, alone))
 
 
-def test_without_the_library_it_is_said_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "iso8583", None)
-    error = refusal(tmp_path, TEXT)
-    assert "pip install 'outrider[iso8583]'" in str(error)
-    assert error.line == line_of("    request:") + 1
+def test_a_scenario_is_checked_without_the_library_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("outrider.codecs.extras.find_spec", lambda name: None)
+    assert load_scenario(PATH).name == "iso8583-authorize-reverse"
+    assert "field 41 is" in str(refusal(tmp_path, TEXT.replace("terminal: ", "terminal: TOO-LONG-A-NAME")))
 
 
 def test_a_run_is_counted_in_the_currency_of_its_number() -> None:

@@ -653,6 +653,12 @@ KNOWN = "uuid, control_number, trace, stan, now, today, agent_number, now:MMDDhh
             id="an unknown name, deep down",
         ),
         pytest.param(
+            scenario({"name": "one", "request": {"a": "${uuidd}"}}),
+            ("steps", 0, "request", "a"),
+            f"'${{uuidd}}' is not a name (did you mean 'uuid'?); known here are {KNOWN} (write $$ for a dollar sign)",
+            id="a generator misspelt",
+        ),
+        pytest.param(
             scenario({"name": "one", "request": {"a": "costs 5$"}}),
             ("steps", 0, "request", "a"),
             f"'${{}}' is not a name; known here are {KNOWN} (write $$ for a dollar sign)",

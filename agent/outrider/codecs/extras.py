@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-EXTRAS = {"dns": ("dns", "dnspython"), "tls": ("cryptography", "cryptography")}
+EXTRAS = {
+    "dns": ("dns", "dnspython"),
+    "iso8583": ("iso8583", "pyiso8583"),
+    "tls": ("cryptography", "cryptography"),
+}
 """Extra -> the module that shows that it is there, and what the package is called."""
 
 

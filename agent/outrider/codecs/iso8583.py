@@ -22,6 +22,7 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
+from outrider.codecs.extras import require
 from outrider.codecs.iso8583_fields import FORMS, VERSIONS, Form
 
 LONGEST = 9_999
@@ -30,10 +31,6 @@ LONGEST = 9_999
 BITMAPS = ("hex", "binary")
 _MTI = re.compile(r"[01][1-8][0-4][0-5]")
 _HEX = re.compile(rb"[0-9A-Fa-f]{16}")
-
-
-class MissingLibraryError(ValueError):
-    """The library for ISO 8583 is not installed."""
 
 
 class Iso8583Error(ValueError):
@@ -72,20 +69,16 @@ class Message:
     fields: Mapping[int, str] = field(default_factory=dict, repr=False)
 
 
-def require_library() -> ModuleType:
-    """The library. Raises MissingLibraryError, which says how to install it."""
-    try:
-        import iso8583
-    except ImportError:
-        raise MissingLibraryError(
-            "ISO 8583 needs the library pyiso8583, which is not installed: pip install 'outrider[iso8583]'"
-        ) from None
+def _library() -> ModuleType:
+    require("iso8583", "a message of ISO 8583")
+    import iso8583
+
     return iso8583
 
 
 def encode(message: Message, layout: Layout) -> bytes:
-    """The message's bytes. Raises Iso8583Error, MissingLibraryError."""
-    library = require_library()
+    """The message's bytes. Raises Iso8583Error, MissingExtraError."""
+    library = _library()
     _check_mti(message.mti, layout)
     for number, text in message.fields.items():
         form = FORMS[layout.version].get(number)
@@ -106,8 +99,8 @@ def encode(message: Message, layout: Layout) -> bytes:
 
 
 def decode(raw: bytes, layout: Layout) -> Message:
-    """Read a whole message. Raises Iso8583Error, MissingLibraryError."""
-    library = require_library()
+    """Read a whole message. Raises Iso8583Error, MissingExtraError."""
+    library = _library()
     if len(raw) > LONGEST:
         raise Iso8583Error("mti", f"the message is longer than {LONGEST} bytes", 0)
     _check_mti(raw[:4].decode("ascii", "replace"), layout, 0)

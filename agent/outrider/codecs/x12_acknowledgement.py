@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from outrider.codecs.x12 import Segment, Transaction
-from outrider.codecs.x12_answer import LETTERS, at, code_of, findings_of_999, ta1_findings
+from outrider.codecs.x12_answer import LETTERS, at, code_of, findings_of_999, is_number, ta1_findings
 from outrider.codecs.x12_loops import refuse
 from outrider.core.outcome import Finding
 
@@ -53,7 +53,7 @@ class Acknowledgements:
         return {"ack": tuple(self.verdicts)}
 
     def read_ta1(self, segment: Segment) -> Iterable[Finding]:
-        if _is_number(segment.get(1), self.sent.control_number):
+        if is_number(segment.get(1), self.sent.control_number):
             return ta1_findings(segment)
         self._is_strange("TA1", segment)
         return ()
@@ -77,7 +77,7 @@ class Acknowledgements:
         group = transaction.segments[1]
         if group.id != "AK1":
             refuse("no-ak1", "the 999 does not say which group it is about", transaction.segments[-1])
-        if group.get(1) != sent.functional_id or not _is_number(group.get(2), sent.control_number):
+        if group.get(1) != sent.functional_id or not is_number(group.get(2), sent.control_number):
             yield group
         ours = (sent.set_id, sent.set_control_number)
         yield from (each for each in transaction.segments if each.id == "AK2" and (each.get(1), each.get(2)) != ours)
@@ -103,8 +103,3 @@ class Acknowledgements:
 
     def _is_strange(self, what: str, segment: Segment) -> None:
         self.mismatches.append(Finding("mismatch", _PLACE, f"the {what} is not about what was sent {at(segment)}"))
-
-
-def _is_number(text: str, number: int) -> bool:
-    """Whether a text is this control number, with or without leading zeros."""
-    return len(text) <= 9 and text.isdecimal() and text.isascii() and int(text) == number

@@ -172,8 +172,12 @@ def _unasked(transaction: Transaction, wanted: str, version: str) -> Finding:
 
 
 def _is_foreign(number: str, control_number: int | None) -> bool:
-    """Whether an acknowledgement's number is not ours. Leading zeros do not count: GS06 has none, AK102 may."""
-    return control_number is not None and not (_CONTROL_NUMBER.fullmatch(number) and int(number) == control_number)
+    return control_number is not None and not is_number(number, control_number)
+
+
+def is_number(text: str, number: int) -> bool:
+    """Whether a text is this control number. Leading zeros do not count: GS06 has none, AK102 may."""
+    return bool(_CONTROL_NUMBER.fullmatch(text)) and int(text) == number
 
 
 def _stranger(segment: Segment) -> Finding:

@@ -13,7 +13,7 @@ from typing import Any
 from outrider.clock import SystemClock
 from outrider.commands import BAD_CONFIG, FAILED, PASS
 from outrider.commands.processes import run_on_loop, stop_on_signals
-from outrider.commands.report import show
+from outrider.commands.report import show, write_forms
 from outrider.core.units import Duration, format_duration, parse_duration
 from outrider.demo import SHORTEST, Demo, DemoError
 from outrider.live import LiveTable
@@ -25,7 +25,7 @@ _LINES_S = 10.0
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--for", dest="length", default="90s", metavar="DURATION", help="default: %(default)s")
     parser.add_argument("--json", action="store_true", help="only the statement, as JSON, on standard output")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep store, spools and logs there")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep store, spools, logs and the statement there")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -40,7 +40,9 @@ def run(arguments: argparse.Namespace) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         statement = run_on_loop(_play(folder, length, quiet=arguments.json))
-    except DemoError as error:
+        if arguments.keep is not None:
+            write_forms(statement, {form: str(folder / f"statement.{form}") for form in ("html", "pdf")})
+    except (DemoError, OSError) as error:
         print(f"outrider demo: {error}", file=sys.stderr)
         return FAILED
     finally:

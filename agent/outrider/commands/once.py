@@ -31,7 +31,7 @@ from outrider.purse import Purse
 from outrider.redact import Redactor, printable
 from outrider.scenario import CleanupState
 from outrider.spool import CONTROL_NUMBERS_PER_AGENT, HIGHEST_NUMBER
-from outrider.strict_yaml import ConfigError
+from outrider.strict_yaml import ConfigError, nearest
 from outrider.transport.wires import Wires
 
 AT_ONCE = 10
@@ -118,7 +118,8 @@ def _chosen(config: AgentConfig, names: list[str]) -> list[Check]:
         raise _NoSuchCheckError(f"no check is configured for region {config.region}")
     for name in names:
         if name not in known:
-            raise _NoSuchCheckError(f"there is no check {name!r}; known: {', '.join(known)}")
+            hint = f" ({like})" if (like := nearest(name, known)) else ""
+            raise _NoSuchCheckError(f"there is no check {name!r}; known: {', '.join(known)}{hint}")
     return [known[name] for name in dict.fromkeys(names)] if names else list(known.values())
 
 

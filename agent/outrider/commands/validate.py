@@ -37,8 +37,12 @@ def run(arguments: argparse.Namespace) -> int:
         complain(mistake)
         mistakes += 1
     files = _counted(len(paths), "file")
-    verb = "is" if len(paths) == 1 else "are"
-    print(f"{files}, {_counted(mistakes, 'mistake')}" if mistakes else f"{files} {verb} right")
+    if not paths:
+        complain("there is no .yaml or .yml file in " + ", ".join(str(path) for path in arguments.paths))
+    elif mistakes:
+        print(f"{files}, {_counted(mistakes, 'mistake')}")
+    else:
+        print(f"{files} {'is' if len(paths) == 1 else 'are'} right")
     return BAD_CONFIG if mistakes or not paths else PASS
 
 
@@ -58,7 +62,9 @@ def _load(path: Path) -> Any:
     """Load a file as what its keys say it is."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(str(path), 1, 1, f"the file cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
         raise ConfigError(str(path), 1, 1, f"the file cannot be read: {error}") from None
     located = read_value(text, file=str(path))
     keys = set(located.value) if isinstance(located.value, dict) else set()

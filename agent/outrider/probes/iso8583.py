@@ -24,7 +24,7 @@ from typing import Any, Literal
 import msgspec
 
 from outrider.codecs import iso8583_fields as numbers
-from outrider.codecs.iso8583 import Iso8583Error, Layout, Message, decode, encode, require_library, response_type
+from outrider.codecs.iso8583 import Iso8583Error, Layout, Message, decode, encode, response_type
 from outrider.codecs.iso8583_framing import Framing
 from outrider.codecs.iso8583_responses import PLACE, RESPONSES
 from outrider.core.outcome import Finding, Observation
@@ -98,7 +98,6 @@ class Iso8583Probe:
 
     def check(self, request: Mapping[str, Any]) -> None:
         wanted = msgspec.convert(request, Request)
-        require_library()
         if (wanted.message is None) == (wanted.mti is None):
             raise ValueError("says either 'message' or 'mti'")
         _check_type(wanted)

@@ -28,5 +28,5 @@ PROBES: Mapping[str, Probe[Any, Any]] = {
     "x12": X12Probe(),
 }
 
-NEEDS: Mapping[str, str] = {"dns": "dns", "tls": "tls"}
+NEEDS: Mapping[str, str] = {"dns": "dns", "iso8583": "iso8583", "tls": "tls"}
 """Probe -> the extra that it cannot do without (`outrider.codecs.extras`)."""

@@ -7,7 +7,8 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from outrider.codecs import claim_status, core_mime
+from outrider.codecs import claim_status
+from outrider.codecs.core_envelope import X12_276
 from outrider.core.outcome import Observation
 from outrider.probes.x12_parties import CoreRequest, Drawn, Party
 
@@ -28,7 +29,7 @@ class ClaimOfStep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class ClaimStatusRequest(CoreRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A step's request. `submitter` is who asks on the provider's behalf (NM1*41); the provider itself without."""
 
-    PAYLOAD_TYPE: ClassVar = core_mime.X12_276
+    PAYLOAD_TYPE: ClassVar = X12_276
 
     transaction: Literal["claim_status"]
     claim: ClaimOfStep

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from outrider.codecs import core_mime, eligibility
+from outrider.codecs import eligibility
+from outrider.codecs.core_envelope import X12_270
 from outrider.core.outcome import Observation
 from outrider.probes.x12_parties import CoreRequest, Drawn
 
@@ -13,7 +14,7 @@ from outrider.probes.x12_parties import CoreRequest, Drawn
 class EligibilityRequest(CoreRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A step's inquiry. `service_date` is YYYY-MM-DD or YYYYMMDD, today without."""
 
-    PAYLOAD_TYPE: ClassVar = core_mime.X12_270
+    PAYLOAD_TYPE: ClassVar = X12_270
 
     transaction: Literal["eligibility"] = "eligibility"
     service_types: tuple[str, ...] = ("30",)

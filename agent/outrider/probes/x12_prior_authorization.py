@@ -7,7 +7,8 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from outrider.codecs import core_mime, prior_authorization
+from outrider.codecs import prior_authorization
+from outrider.codecs.core_envelope import X12_278_REQUEST
 from outrider.core.outcome import Observation
 from outrider.probes.x12_parties import CoreRequest, Drawn
 
@@ -27,7 +28,7 @@ class EventOfStep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class PriorAuthorizationRequest(CoreRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A step's request; the provider is the requester."""
 
-    PAYLOAD_TYPE: ClassVar = core_mime.X12_278_REQUEST
+    PAYLOAD_TYPE: ClassVar = X12_278_REQUEST
 
     transaction: Literal["prior_authorization"]
     event: EventOfStep

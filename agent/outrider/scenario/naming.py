@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from outrider.strict_yaml import nearest
+
 Scalar = str | int | float | bool | None
 Path = tuple[str | int, ...]
 Problem = tuple[Path, str]
@@ -64,8 +66,10 @@ def unknown_names(value: Any, path: Path, known: set[str]) -> Iterator[Problem]:
     """Every reference to a name that is neither known nor a generator's."""
     for place, name in _located_references(value, path):
         if name not in known and not is_generator(name):
-            known_here = ", ".join([*GENERATORS, "now:MMDDhhmmss", "today-30d", "secret:NAME", *sorted(known)])
-            yield place, f"'${{{name}}}' is not a name; known here are {known_here} (write $$ for a dollar sign)"
+            known_here = [*GENERATORS, "now:MMDDhhmmss", "today-30d", "secret:NAME", *sorted(known)]
+            hint = f" ({like})" if (like := nearest(name, known_here)) else ""
+            shown = ", ".join(known_here)
+            yield place, f"'${{{name}}}' is not a name{hint}; known here are {shown} (write $$ for a dollar sign)"
 
 
 def drawn_anew(value: Any, path: Path) -> Iterator[Problem]:

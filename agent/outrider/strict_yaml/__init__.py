@@ -18,6 +18,7 @@ Marks are (line, column), both from 1. A path is a tuple of keys and indices; ()
 from __future__ import annotations
 
 from outrider.strict_yaml.expansion import Names, ProcessNames
+from outrider.strict_yaml.explaining import nearest
 from outrider.strict_yaml.loading import Loaded, Model, load, load_file
 from outrider.strict_yaml.located import DEFAULT, ConfigError, Limits, Located, Mark, Place
 from outrider.strict_yaml.reading import read_value
@@ -41,5 +42,6 @@ __all__ = [
     "json_schema",
     "load",
     "load_file",
+    "nearest",
     "read_value",
 ]

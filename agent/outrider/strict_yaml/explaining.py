@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Collection
 from typing import Any, Literal
 
 import msgspec
@@ -86,7 +87,7 @@ class Explainer:
             return self._located.error(path, f"missing key {quoted(name)}" + (f" in {where}" if where else ""))
         struct = struct_of(kind, self._located.at(path))
         known = [one.encode_name for one in msgspec.structs.fields(struct)] if struct else []
-        hint = _nearest(name, known) or (f"known keys: {', '.join(known)}" if known else "")
+        hint = nearest(name, known) or (f"known keys: {', '.join(known)}" if known else "")
         return self._located.error((*path, name), f"unknown key {quoted(name)}", hint, at_key=True)
 
     def _choice_error(self, path: Place, kind: Any, *, at_key: bool) -> ConfigError:
@@ -94,7 +95,7 @@ class Explainer:
         shown = self._shown(path, is_key=at_key)
         message = f"{_label(path)}expected one of {', '.join(choices)}; got {shown}"
         value = path[-1] if at_key else self._located.at(path)
-        hint = _nearest(value, choices) if isinstance(value, str) and path not in self._located.written else ""
+        hint = nearest(value, choices) if isinstance(value, str) and path not in self._located.written else ""
         return self._located.error(path, message, hint, at_key=at_key)
 
     def _in_words(self, message: str, path: Place, *, is_key: bool) -> tuple[str, str]:
@@ -136,8 +137,9 @@ def _label(path: Place) -> str:
     return f"{indices}: " if indices else ""
 
 
-def _nearest(name: str, known: list[str]) -> str:
-    found = difflib.get_close_matches(name[:SHOWN_CHARACTERS], known, n=1)
+def nearest(name: str, known: Collection[str]) -> str:
+    """ "did you mean 'x'?" with the known name that is like this one; "" where none is."""
+    found = difflib.get_close_matches(name[:SHOWN_CHARACTERS], list(known), n=1)
     return f"did you mean {found[0]!r}?" if found else ""
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -88,6 +89,16 @@ class Store(Protocol):
 
     def last_recorded(self) -> Instant:
         """The latest stamp of the ledger; 0 if nothing was recorded."""
+
+    def first_recorded(self) -> Instant | None:
+        """The earliest stamp of the ledger; None if nothing was recorded."""
+
+    def days(self, ledger: int) -> dict[int, int]:
+        """UTC days (since 1970) that have runs of any purpose -> the last position up to `ledger` with one of them."""
+
+    def export(self, path: Path, span: Interval, after: int, ledger: int) -> None:
+        """Write the runs of any purpose sent within a span, at positions above `after` up to `ledger`, to a Parquet
+        file, by agent, epoch and seq. Raises StoreFailedError."""
 
     def seen(self, span: Interval, ledger: int) -> list[Seen]:
         """Which regions ran which checks within a span."""

@@ -242,6 +242,19 @@ class DuckdbStore:
     def last_recorded(self) -> Instant:
         return int(self._ask("SELECT COALESCE(max(recorded_at), 0) AS at FROM batches")["at"][0])
 
+    def first_recorded(self) -> Instant | None:
+        rows = self._ask("SELECT COALESCE(min(recorded_at), -1) AS at FROM batches")
+        return int(rows["at"][0]) if rows["at"][0] >= 0 else None
+
+    def days(self, ledger: int) -> dict[int, int]:
+        rows = self._ask(schema.DAYS, {"ledger": ledger})
+        return dict(zip(rows["day"].tolist(), rows["position"].tolist(), strict=True))
+
+    def export(self, path: Path, span: Interval, after: int, ledger: int) -> None:
+        quoted = str(path).replace("'", "''")
+        bounds = {"start": span.start, "end": span.end, "after": after, "ledger": ledger}
+        self._ask(f"COPY ({schema.SEALED_ROWS}) TO '{quoted}' (FORMAT parquet, COMPRESSION zstd)", bounds)
+
     def seen(self, span: Interval, ledger: int) -> list[Seen]:
         rows = self._named(self._ask(schema.SEEN, self._bounds(span, ledger)))
         names = ("check", "region", "last", "interval")

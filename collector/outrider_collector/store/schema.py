@@ -1,5 +1,9 @@
 """The store's tables. Times in microseconds; texts by their number in `names`; outcomes by OUTCOME_NUMBER."""
 
+from __future__ import annotations
+
+from outrider.core.sli import OUTCOME_ORDER
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS names (id INTEGER NOT NULL, text VARCHAR NOT NULL);
 CREATE TABLE IF NOT EXISTS batches (
@@ -103,4 +107,42 @@ SELECT check_id, region, ts, outcome, latency FROM (
         PARTITION BY r.check_id, r.region ORDER BY $direction * r.ts, r.agent, r.epoch, r.seq) AS rank
     {_FROM} AND e.slice IS NULL
 ) WHERE rank <= $most ORDER BY check_id, region, ts, agent, epoch, seq
+"""
+
+DAYS = """
+SELECT intDiv(ts, 86400000000) AS day, max(batch) AS position FROM runs WHERE batch <= $ledger GROUP BY 1 ORDER BY 1
+"""
+
+_OUTCOMES = ", ".join(f"'{outcome}'" for outcome in OUTCOME_ORDER)
+_NAMED = "\n".join(
+    f"JOIN names n_{column} ON n_{column}.id = r.{column}"
+    for column in (
+        "agent", "epoch", "region", "check_id", "scenario", "purpose", "code", "place", "step", "detail", "cleanup")
+)  # fmt: skip
+
+# Names, not numbers, so that whoever has the file alone can read it. Texts are ordered by their bytes.
+SEALED_ROWS = f"""
+SELECT n_agent.text AS agent, n_epoch.text AS epoch, r.seq, lpad(lower(to_hex(r.digest)), 16, '0') AS digest,
+       CAST(r.batch AS BIGINT) AS position, b.recorded_at, r.ts, r.scheduled_at, r."interval", n_region.text AS region,
+       n_check_id.text AS check_id, n_scenario.text AS scenario, n_purpose.text AS purpose,
+       [{_OUTCOMES}][r.outcome + 1] AS outcome, n_code.text AS code, n_place.text AS place, n_step.text AS step,
+       n_detail.text AS detail, n_cleanup.text AS cleanup, r.latency, r.resolve, r.connect, r.tls, r.send, r.wait,
+       r.receive, CAST(r.http_status AS BIGINT) AS http_status, r.clock_offset, r.clock_error,
+       COALESCE(s.steps, '[]') AS steps
+FROM runs r
+JOIN (SELECT DISTINCT id, recorded_at FROM batches) b ON b.id = r.batch
+{_NAMED}
+LEFT JOIN (
+    SELECT s.agent, s.epoch, s.seq, '[' || string_agg(CAST(json_array(
+               n_step.text, [{_OUTCOMES}][s.outcome + 1], n_code.text, n_place.text, s.latency, s.resolve, s.connect,
+               s.tls, s.send, s.wait, s.receive, s.http_status) AS VARCHAR), ',' ORDER BY s.number) || ']' AS steps
+    FROM steps s
+    JOIN names n_step ON n_step.id = s.step
+    JOIN names n_code ON n_code.id = s.code
+    JOIN names n_place ON n_place.id = s.place
+    WHERE s.ts >= $start AND s.ts < $end
+    GROUP BY 1, 2, 3
+) s ON s.agent = r.agent AND s.epoch = r.epoch AND s.seq = r.seq
+WHERE r.ts >= $start AND r.ts < $end AND r.batch > $after AND r.batch <= $ledger
+ORDER BY 1, 2, 3
 """

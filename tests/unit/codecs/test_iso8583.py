@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outrider.codecs import iso8583_fields as numbers
+from outrider.codecs.extras import MissingExtraError
 from outrider.codecs.framing import FramingError
 from outrider.codecs.iso8583 import (
     LONGEST,
     Iso8583Error,
     Layout,
     Message,
-    MissingLibraryError,
     decode,
     encode,
     response_type,
@@ -231,9 +229,9 @@ def test_what_is_not_answered_has_no_type_of_answer(mti: str) -> None:
 
 
 def test_without_the_library_it_is_said_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "iso8583", None)
+    monkeypatch.setattr("outrider.codecs.extras.find_spec", lambda name: None)
     for call in (lambda: encode(Message("0800", ECHO), Layout()), lambda: decode(b"0800", Layout())):
-        with pytest.raises(MissingLibraryError, match=r"pip install 'outrider\[iso8583\]'"):
+        with pytest.raises(MissingExtraError, match=r"pip install 'outrider\[iso8583\]'"):
             call()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from outrider.codecs.extras import MissingExtraError
 from outrider.codecs.iso8583 import Layout, Message, decode, encode
 from outrider.codecs.iso8583_framing import Framing
 from outrider.codecs.outcome_table import OUTCOME_TABLE
@@ -228,9 +228,9 @@ def test_a_value_that_is_only_known_in_a_run_is_held_to_its_field_then() -> None
 
 
 def test_without_its_library_the_probe_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "iso8583", None)
-    with pytest.raises(ValueError, match=r"pip install 'outrider\[iso8583\]'"):
-        PROBE.check({"message": "echo"})
+    monkeypatch.setattr("outrider.codecs.extras.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'outrider\[iso8583\]'"):
+        PROBE.prepare({"message": "echo"}, TARGET, DRAWN.__getitem__)
 
 
 # --- what is read ---------------------------------------------------------------------------------------------------

@@ -1,0 +1,320 @@
+"""A statement laid out for people: headings, facts, lines and tables, the same for HTML and PDF.
+
+A verdict is a `Mark`, a sign and a word; each form draws it in its own way. All times are in UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from msgspec import UNSET
+
+from outrider.core.units import SECOND, format_duration
+from outrider_collector.forms.reading import (
+    Check,
+    Coverage,
+    Guarantee,
+    InView,
+    Response,
+    Share,
+    Span,
+    Statement,
+    Version,
+    Window,
+)
+
+NOTHING, INFINITE = "–", "∞"
+_VIEWS = {"network": "network view", "end_to_end": "end to end"}
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A verdict, to be shown as a sign and this word."""
+
+    verdict: str
+
+
+Cell: TypeAlias = str | Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows as wide as `columns`. `widths` are relative."""
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    widths: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        assert all(len(each) == len(self.columns) for each in (*self.rows, self.widths))
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """`lead` is what the verdict rests on and what would have changed it."""
+
+    title: str
+    mark: Mark | None
+    lead: tuple[str, ...]
+    facts: tuple[tuple[str, str], ...]
+    tables: tuple[Table, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    title: str
+    subtitle: str
+    mark: Mark
+    facts: tuple[tuple[str, str], ...]
+    sections: tuple[Section, ...]
+    notes: tuple[str, ...]
+
+
+def lay_out(statement: Statement) -> Document:
+    """Everything in a statement that people compare or dispute; the JSON has the rest."""
+    period = statement.period
+    span = f"{period.start} to {period.end}"
+    return Document(
+        title=f"Statement: {statement.agreement}",
+        subtitle=f"{period.label}, {span}" if period.label else span,
+        mark=Mark(statement.verdict),
+        facts=tuple(_facts(statement)),
+        sections=(_overview(statement), *map(_guarantee, statement.guarantees), _maintenance(statement)),
+        notes=(
+            "Adjusted leaves out maintenance that was announced in time; raw leaves out nothing.",
+            "Of several checks, the figure in the first table is that of the one with the lowest lower bound.",
+            "Percentages are cut, never rounded. Times are rounded up to the millisecond.",
+            "Intervals are 95 %, two-sided; they are printed and decide nothing. All times are in UTC.",
+        ),
+    )
+
+
+def _facts(statement: Statement) -> Iterator[tuple[str, str]]:
+    yield "As of", statement.as_of
+    yield "Recorded up to", f"entry {statement.ledger} of the ledger"
+    yield "Periods cut in", f"{statement.timezone} (time-zone data {statement.timezone_data})"
+    if statement.in_force_from is not None:
+        yield "Agreement in force from", statement.in_force_from
+    yield "Results are waited for", format_duration(statement.settle_us)
+    for each in statement.known_expiries:
+        yield "Known expiry of a credential", f"{', '.join(each.checks)}: {_span(each)}"
+
+
+def _overview(statement: Statement) -> Section:
+    rows = []
+    for it in statement.guarantees:
+        adjusted, raw = next(((view.adjusted, view.raw) for view in it.views if view.decides), (None, None))
+        rows.append((it.id, it.title, _target(it), Mark(it.verdict), percent(adjusted), percent(raw), it.margin.text))
+    columns = ("", "Guarantee", "Target", "Verdict", "Adjusted", "Raw", "What would have changed the verdict")
+    return Section("Guarantees", None, (), (), (Table("", columns, tuple(rows), (3, 8, 5, 7, 5, 5, 18)),))
+
+
+def _guarantee(it: Guarantee) -> Section:
+    tables = [_readings(it)] if it.adjusted is not UNSET else []
+    tables += [table for table in (_checks(it), _outages(it.checks), _coverage(it.checks), _views(it.views)) if table]
+    notes = [it.remark] if it.remark not in (UNSET, None) else []
+    return Section(
+        title=f"{it.id} {it.title}",
+        mark=Mark(it.verdict),
+        lead=(f"{it.reason}.", f"What would have changed it: {it.margin.text}."),
+        facts=tuple(_parameters(it)),
+        tables=tuple(tables),
+        notes=tuple(str(each) for each in notes),
+    )
+
+
+def _parameters(it: Guarantee) -> Iterator[tuple[str, str]]:
+    yield "Target", _target(it) + (f" within {format_duration(it.limit_us)}" if it.limit_us is not UNSET else "")
+    yield "Evidence", it.evidence
+    yield "Judged", "not at all: nothing is old enough" if it.measured is None else _span(it.measured)
+    if not it.is_clause_period:
+        yield "Period", f"not the clause's own, which is a {it.clause_period}"
+    yield "Scope", ", ".join(it.scope)
+    yield "View that decides", _VIEWS[it.view]
+    yield "Slice", format_duration(it.slice_us)
+    yield "Quorum", f"down if more than {percent(it.quorum)} of the regions with data are down"
+    yield "Coverage floor", percent(it.coverage_floor)
+    if not it.windows_excuse:
+        yield "Maintenance", "excuses nothing"
+        return
+    capped = "" if it.cap_us is None else f", {format_duration(it.cap_us)} at most in a {it.clause_period}"
+    inflight = "; a bad run under way when a window opens is void" if it.void_inflight else ""
+    yield "Maintenance", f"excused if announced {format_duration(it.notice_us)} before{capped}{inflight}"
+
+
+def _target(it: Guarantee) -> str:
+    return ("more than " if it.target.strict else "at least ") + percent(it.target)
+
+
+def _readings(it: Guarantee) -> Table:
+    """The readings of a response-time clause beside each other."""
+    assert isinstance(it.adjusted, Response)
+    assert isinstance(it.raw, Response)
+    assert isinstance(it.limit_us, int)
+    limit = format_duration(it.limit_us)
+    rows = [
+        (f"Share within {limit}, failures counted as slow (decides)", *_both(it, lambda r: percent(r.share))),
+        ("its 95 % interval (Wilson)", *_both(it, _share_interval)),
+        ("transactions within / all", *_both(it, lambda r: f"{r.within} / {r.samples}")),
+        ("p90, nearest rank, failures infinite", *_both(it, lambda r: seconds(r.p90_us, r.samples))),
+        ("its 95 % interval (order statistics)", _p90_interval(it.adjusted), NOTHING),
+        (
+            "Mean of the fastest nine tenths, failures infinite",
+            *_both(it, lambda r: seconds(r.fastest_mean_us, 9 * r.samples // 10)),
+        ),
+        (
+            "Mean of all answered",
+            *_both(it, lambda r: NOTHING if r.answered_mean_us is None else seconds(r.answered_mean_us)),
+        ),
+        (f"Share within {limit} of answered ones only", *_both(it, lambda r: percent(r.answered_share))),
+        ("failed", *_both(it, lambda r: str(r.failed))),
+        ("left out, as a partner failed", *_both(it, lambda r: str(r.partner_failed))),
+        ("void", *_both(it, lambda r: str(r.void))),
+    ]
+    return Table(f"The readings of “{it.title}”", ("Reading", "Adjusted", "Raw"), tuple(rows), (6, 3, 3))
+
+
+def _both(it: Guarantee, read: Callable[[Response], str]) -> tuple[str, str]:
+    assert isinstance(it.adjusted, Response)
+    assert isinstance(it.raw, Response)
+    return read(it.adjusted), read(it.raw)
+
+
+def _share_interval(response: Response) -> str:
+    if response.share_interval is None:
+        return NOTHING
+    low, high = response.share_interval
+    return f"{percent(low)} to {percent(high)}"
+
+
+def _p90_interval(response: Response) -> str:
+    if response.p90_us_interval is UNSET:
+        return "too few samples"
+    low, high = response.p90_us_interval
+    return f"{seconds(low)} to {seconds(high)}"
+
+
+def _checks(it: Guarantee) -> Table | None:
+    """Availability check by check; for response times the checks are pooled, and only their coverage is shown."""
+    if it.measure != "availability" or not it.checks:
+        return None
+    rows = [
+        (
+            check.check,
+            Mark(check.verdict),
+            percent(check.adjusted.figure),
+            f"{percent(check.adjusted.low)} to {percent(check.adjusted.high)}",
+            percent(check.raw.figure),
+            " / ".join(str(getattr(check.adjusted, name)) for name in ("up", "down", "unknown", "excused")),
+            f"{percent(check.adjusted.good_share)} ({check.adjusted.good} of {check.adjusted.samples})",
+            percent(check.adjusted.five_minute_mean),
+        )
+        for check in it.checks
+    ]
+    columns = (
+        "Check", "Verdict", "Adjusted", "At least, at most", "Raw", "Slices up / down / unknown / excused",
+        "Good samples", "5-minute mean",
+    )  # fmt: skip
+    return Table("Checks", columns, tuple(rows), (8, 7, 5, 8, 5, 8, 8, 6))
+
+
+def _outages(checks: Iterable[Check]) -> Table | None:
+    rows: list[tuple[Cell, ...]] = []
+    for check in checks:
+        for it in check.adjusted.outages:
+            causes = "; ".join(f"{c.outcome} ({c.code} at {c.place}), {c.samples} samples" for c in it.causes)
+            rows.append((
+                check.check, it.start, it.end, format_duration(it.length_us), ", ".join(it.regions) or NOTHING,
+                causes or "no run was ok", str(it.samples),
+            ))  # fmt: skip
+        if (more := check.adjusted.outages_in_all - len(check.adjusted.outages)) > 0:
+            rows.append((check.check, f"and {more} more", *[""] * 5))
+    columns = ("Check", "From", "To", "Length", "Regions", "Cause", "Failed samples")
+    return Table("Outages", columns, tuple(rows), (6, 8, 8, 4, 6, 12, 4)) if rows else None
+
+
+def _coverage(checks: Iterable[Check]) -> Table | None:
+    def row(check: Check, it: Coverage) -> tuple[Cell, ...]:
+        return check.check, it.region, f"{it.slices} of {it.of}", _spaced(it.percent)
+
+    rows = tuple(row(check, it) for check in checks for it in check.coverage)
+    return Table("Coverage", ("Check", "Region", "Slices with data", "Share"), rows, (6, 6, 5, 4)) if rows else None
+
+
+def _views(views: Iterable[InView]) -> Table:
+    rows = tuple(
+        (
+            _VIEWS[it.view] + (" (decides)" if it.decides else ""),
+            Mark(it.verdict),
+            percent(it.adjusted),
+            percent(it.raw),
+            str(it.partner_failed),
+            it.reason,
+        )
+        for it in views
+    )
+    columns = ("View", "Verdict", "Adjusted", "Raw", "Failed at a partner", "Reason")
+    return Table("Both views", columns, rows, (7, 6, 5, 5, 5, 12))
+
+
+def _maintenance(statement: Statement) -> Section:
+    if not statement.windows:
+        return Section("Maintenance windows", None, ("None touches this period.",), (), ())
+    announced = tuple(
+        (
+            it.window, it.act, _span(it), _notice(it.versions[0]), ", ".join(it.scope),
+            "; ".join(_excuses(it)) or NOTHING, it.reason or NOTHING,
+        )
+        for it in statement.windows
+    )  # fmt: skip
+    columns = ("Window", "Last act", "From, to", "Notice given", "Scope", "Time excused", "Reason")
+    history = tuple(
+        (
+            each.window, f"{each.version} {each.act}", _span(each), each.recorded_at, _notice(each),
+            each.author or NOTHING, each.reason or NOTHING,
+        )
+        for it in statement.windows
+        for each in it.versions
+    )  # fmt: skip
+    acts = ("Window", "Version", "From, to", "Recorded", "Before its start", "Author", "Reason")
+    tables = (
+        Table("Windows", columns, announced, (6, 5, 9, 5, 6, 12, 9)),
+        Table("What was announced, and when", acts, history, (6, 6, 9, 8, 6, 7, 9)),
+    )
+    return Section("Maintenance windows", None, (), (), tables)
+
+
+def _excuses(window: Window) -> Iterator[str]:
+    for it in window.excuses:
+        text = f"{it.guarantee}: {format_duration(it.excused_us)}"
+        yield text if it.why_not is None else f"{text} ({it.why_not})"
+
+
+def _notice(version: Version) -> str:
+    whole = abs(version.notice_us) // SECOND * SECOND
+    return f"{format_duration(whole)} after it" if version.notice_us < 0 else format_duration(whole)
+
+
+def _span(span: Span) -> str:
+    return f"{span.start} to {span.end}"
+
+
+def percent(share: Share | None) -> str:
+    """A share as the statement cut it."""
+    return _spaced(None if share is None else share.percent)
+
+
+def _spaced(text: str | None) -> str:
+    return NOTHING if text is None else text.replace("%", " %")
+
+
+def seconds(duration: int | None, samples: int = 1) -> str:
+    """Microseconds as seconds, rounded up to the millisecond; infinity for None, unless there was no sample."""
+    if duration is None:
+        return INFINITE if samples else NOTHING
+    whole, rest = divmod(-(-duration // 1000), 1000)
+    return f"{whole}.{rest:03d} s"

@@ -1,0 +1,48 @@
+"""The statement as one HTML file that runs nothing and loads nothing, for screen (light, dark) and paper.
+
+Every text goes out printable and escaped. A browser is told in the file itself that its one style sheet, known by its
+hash, is all there is.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from outrider.redact import printable
+from outrider_collector.forms.document import Mark, lay_out
+from outrider_collector.forms.reading import Statement
+from outrider_collector.page_values import VERDICTS
+
+_LONGEST_TEXT = 10_000
+
+
+def to_html(statement: Statement) -> bytes:
+    """The whole file, UTF-8."""
+    environment = Environment(
+        loader=PackageLoader("outrider_collector"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=lambda shown: printable(shown, _LONGEST_TEXT) if type(shown) is str else shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.tests["mark"] = lambda it: isinstance(it, Mark)
+    # Put in as it is: it is ours, and the browser compares its hash. Rules for the running page and for this one.
+    names = ("style.css", "statement.css")
+    style = "".join(environment.loader.get_source(environment, name)[0] for name in names)  # type: ignore[union-attr]
+    shown: Mapping[str, object] = {
+        "document": lay_out(statement),
+        "verdicts": VERDICTS,
+        "style": style,
+        "policy": _policy(style),
+    }
+    return environment.get_template("statement.html").render(shown).encode()
+
+
+def _policy(style: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"

@@ -1,0 +1,248 @@
+"""The shape of a statement, field by field: what its JSON Schema says, and what the forms read.
+
+Instants are RFC 3339 in UTC, durations microseconds, shares exact with a percentage that is cut. Nothing else may be
+in a statement: a field that is not known here would be missing from every form.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+Instant = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z$")]
+Percent = Annotated[str, Meta(pattern=r"^\d+(\.\d{1,5})?%$")]
+Count = Annotated[int, Meta(ge=0)]
+Verdict = Literal["met", "missed", "inconclusive", "no data"]
+View = Literal["network", "end_to_end"]
+Standing = Literal["good", "bad", "void", "partner"]
+
+
+class StatementError(ValueError):
+    """What was read is no statement; the message says where and why."""
+
+
+class Share(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An exact share; `percent` is cut to five decimals."""
+
+    numerator: Count
+    denominator: Annotated[int, Meta(ge=1)]
+    percent: Percent
+
+
+class Target(Share, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What must be reached, or exceeded where strict."""
+
+    strict: bool
+
+
+class Span(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[start, end)."""
+
+    start: Instant
+    end: Instant
+
+
+class Period(Span, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    label: str
+
+
+class KnownExpiry(Span, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    checks: tuple[str, ...]
+
+
+class Margin(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What would have changed the verdict."""
+
+    unit: Literal["slices", "transactions"]
+    by: Count | None
+    text: str
+
+
+class Cause(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    outcome: str
+    code: str
+    place: str
+    samples: Count
+
+
+class Outage(Span, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    length_us: Count
+    regions: tuple[str, ...]
+    samples: Count
+    causes: tuple[Cause, ...]
+
+
+class Availability(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One check, in slices and in samples; the first outages only, of `outages_in_all`."""
+
+    figure: Share | None
+    low: Share | None
+    high: Share | None
+    up: Count
+    down: Count
+    unknown: Count
+    excused: Count
+    samples: Count
+    good: Count
+    bad: Count
+    void: Count
+    good_share: Share | None
+    five_minute_mean: Share | None
+    outages_in_all: Count
+    unknown_us: Count
+
+
+class Raw(Availability, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    outages: tuple[Span, ...]
+
+
+class Adjusted(Availability, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    outages: tuple[Outage, ...]
+
+
+class Coverage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Slices in which a region had data."""
+
+    region: str
+    slices: Count
+    of: Count
+    percent: Percent | None
+
+
+class Check(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    check: str
+    verdict: Verdict
+    reason: str
+    margin: Margin
+    excused: tuple[Span, ...]
+    excused_us: Count
+    adjusted: Adjusted
+    raw: Raw
+    coverage: tuple[Coverage, ...]
+
+
+class Response(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Processing times; where there are samples, a time of null is infinite."""
+
+    share: Share | None
+    share_interval: tuple[Share, Share] | None
+    within: Count
+    samples: Count
+    failed: Count
+    partner_failed: Count
+    void: Count
+    p90_us: Count | None
+    p90_us_interval: tuple[Count | None, Count | None] | UnsetType = UNSET
+    fastest_mean_us: Count | None
+    answered_mean_us: Count | None
+    answered_share: Share | None
+
+
+class InView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The clause as one view has it."""
+
+    view: View
+    decides: bool
+    verdict: Verdict
+    reason: str
+    partner_failed: Count
+    adjusted: Share | None
+    raw: Share | None
+
+
+class Guarantee(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A clause: its parameters, its verdict and what that rests on. The last four are there for response times."""
+
+    id: str
+    title: str
+    measure: Literal["availability", "response_time"]
+    evidence: Literal["observed"]
+    target: Target
+    view: View
+    notice_us: Count
+    slice_us: Count
+    coverage_floor: Share
+    scope: tuple[str, ...]
+    quorum: Share
+    cap_us: Count | None
+    windows_excuse: bool
+    void_inflight: bool
+    counts: dict[str, Standing]
+    clause_period: Literal["month", "week", "day"]
+    is_clause_period: bool
+    measured: Span | None
+    verdict: Verdict
+    reason: str
+    margin: Margin
+    checks: tuple[Check, ...]
+    views: tuple[InView, ...]
+    limit_us: Count | UnsetType = UNSET
+    adjusted: Response | UnsetType = UNSET
+    raw: Response | UnsetType = UNSET
+    remark: str | UnsetType | None = UNSET
+
+
+class Version(Span, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One announcement of a window; its notice is negative where it was recorded after the start."""
+
+    window: str
+    version: Annotated[int, Meta(ge=1)]
+    act: Literal["announce", "move", "extend", "shorten", "complete", "cancel"]
+    recorded_at: Instant
+    notice_us: int
+    scope: tuple[str, ...]
+    reason: str
+    author: str
+
+
+class Excuse(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a window takes out of the period under a guarantee."""
+
+    guarantee: str
+    excused_us: Count
+    why_not: str | None
+
+
+class Window(Version, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A window as its latest version has it, with all of them."""
+
+    versions: Annotated[tuple[Version, ...], Meta(min_length=1)]
+    excuses: tuple[Excuse, ...]
+
+
+class Statement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The account of one period. Made again from the same facts it is byte for byte the same."""
+
+    schema: Literal[1]
+    agreement: str
+    timezone: str
+    timezone_data: str
+    in_force_from: Instant | None
+    settle_us: Count
+    known_expiries: tuple[KnownExpiry, ...]
+    period: Period
+    as_of: Instant
+    ledger: Count
+    verdict: Verdict
+    guarantees: tuple[Guarantee, ...]
+    windows: tuple[Window, ...]
+
+
+def read_statement(plain: Any) -> Statement:
+    """A statement from decoded JSON. Raises StatementError."""
+    try:
+        return msgspec.convert(plain, Statement, strict=True)
+    except msgspec.ValidationError as error:
+        raise StatementError(f"this is no statement of schema 1: {error}") from None
+
+
+def json_schema() -> bytes:
+    """The JSON Schema (2020-12) of a statement, always the same bytes."""
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Outrider statement, schema 1",
+        **msgspec.json.schema(Statement),
+    }
+    return msgspec.json.format(msgspec.json.encode(schema, order="deterministic"), indent=1) + b"\n"
