@@ -100,18 +100,6 @@ WHERE r.check_id = $check AND r.purpose = $purpose AND r.ts >= $start AND r.ts <
 GROUP BY 1, 2, 3, 4 ORDER BY 2, 4
 """
 
-<<<<<<< HEAD
-=======
-# Runs sent in the same instant stand in the order of who sent them, so that the same question has one answer.
-RUNS = f"""
-SELECT check_id, region, ts, outcome, latency FROM (
-    SELECT r.check_id, r.region, r.ts, {OUTCOME} AS outcome, r.latency, r.agent, r.epoch, r.seq, row_number() OVER (
-        PARTITION BY r.check_id, r.region ORDER BY $direction * r.ts, r.agent, r.epoch, r.seq) AS rank
-    {_FROM} AND e.slice IS NULL
-) WHERE rank <= $most ORDER BY check_id, region, ts, agent, epoch, seq
-"""
-
->>>>>>> 093d4a073f74d5a212e66eb22c01df9d98208859
 DAYS = """
 SELECT intDiv(ts, 86400000000) AS day, max(batch) AS position FROM runs WHERE batch <= $ledger GROUP BY 1 ORDER BY 1
 """
@@ -148,7 +136,6 @@ LEFT JOIN (
 ) s ON s.agent = r.agent AND s.epoch = r.epoch AND s.seq = r.seq
 WHERE r.ts >= $start AND r.ts < $end AND r.batch > $after AND r.batch <= $ledger
 ORDER BY 1, 2, 3
-<<<<<<< HEAD
 """
 
 # Runs sent in the same instant stand in the order of who sent them, so that the same question has one answer.
@@ -158,6 +145,4 @@ SELECT check_id, region, ts, outcome, latency FROM (
         PARTITION BY r.check_id, r.region ORDER BY $direction * r.ts, r.agent, r.epoch, r.seq) AS rank
     {_FROM} AND e.slice IS NULL
 ) WHERE rank <= $most ORDER BY check_id, region, ts, agent, epoch, seq
-=======
->>>>>>> 093d4a073f74d5a212e66eb22c01df9d98208859
 """
