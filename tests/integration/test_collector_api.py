@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from collector_support import G1, NOON, Answer, Collector, SettableClock, batch, collecting, entries, packed, run
+from polling_support import a_thread_is_in, until_true
 
 from outrider.codecs.records import encode_record
 from outrider.collector_client import CollectorError, ask
@@ -346,9 +347,7 @@ async def test_batches_that_wait_for_a_commit_are_committed_together_and_each_is
         wrong = with_body(b'{"check":1}', first=10)
         made = (batch(*THREE), batch(*THREE), wrong, batch(run(latency=1)), batch(*THREE, agent="west-1"))
         waiting = [asyncio.create_task(collector.send(each)) for each in made]
-        async with asyncio.timeout(10):
-            while collector.rooms.intake._waiting.qsize() < 5:  # noqa: ASYNC110 - what is waited for has no event
-                await asyncio.sleep(0)
+        await until_true("all five wait", lambda: collector.rooms.intake._waiting.qsize() == 5)
         store.gate.set()
         answers = await asyncio.gather(first, *waiting)
         assert sorted(each.http for each in answers[1:]) == [200, 200, 200, 409, 422]
@@ -696,8 +695,7 @@ async def test_a_statement_made_while_results_are_being_committed_stays_what_it_
         assert await asyncio.to_thread(store.entered.wait, 10)
         query = {"from": "2026-06-15T10:30:00Z", "to": "2026-06-15T11:00:00Z", "as_of": "2026-06-15T12:00:00Z"}
         asking = asyncio.create_task(collector.get("/v1/statements", **query))
-        for _ in range(50):
-            await asyncio.sleep(0)
+        await until_true("the statement waits for the commit", lambda: a_thread_is_in("as_of"))
         store.gate.set()
         assert (await sending).http == 200
         made = await asking

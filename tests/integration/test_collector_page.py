@@ -7,6 +7,7 @@ import base64
 import hashlib
 import itertools
 import re
+import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -598,10 +599,18 @@ async def test_a_computation_that_failed_is_not_kept() -> None:
 
 
 async def test_one_who_hangs_up_does_not_spoil_it_for_the_others() -> None:
-    shared = Shared(lambda: 7, SettableClock(0), 10 * SECOND)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def make() -> int:
+        begun.set()
+        assert go_on.wait(20)
+        return 7
+
+    shared = Shared(make, SettableClock(0), 10 * SECOND)
     first, second = asyncio.create_task(shared.get()), asyncio.create_task(shared.get())
-    await asyncio.sleep(0)
+    assert await asyncio.to_thread(begun.wait, 20)
     first.cancel()
+    go_on.set()
     assert await second == 7
     assert first.cancelled()
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from polling_support import until
 from probe_support import meaning, observe
 from sandbox_support import Sandbox, running
 
@@ -61,10 +62,11 @@ async def lost_once(sandbox: Sandbox, service: str, asking: Coroutine[Any, Any, 
     """What is seen where the first answer of a service is lost, and no later one."""
     await sandbox.put_fault("reset", service)
     seeing = asyncio.create_task(asking)
-    for _ in range(2000):
-        if (await sandbox.fault_hits())["one"]:
-            break
-        await asyncio.sleep(0.005)
+
+    async def is_lost() -> bool:
+        return bool((await sandbox.fault_hits())["one"])
+
+    await until("the first answer is lost", is_lost)
     await sandbox.ask("DELETE", "/faults")
     return await seeing
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from polling_support import until_true
 from wire_support import (
     BRIEF,
     PATIENT,
@@ -344,28 +345,18 @@ def open_sockets() -> int:
     return sum(1 for link in links if os.path.lexists(link) and os.readlink(link).startswith("socket:"))
 
 
-async def settled(before: int) -> bool:
-    """Whether the number of open sockets comes back to what it was; a loop closes them in one of its next rounds."""
-    for _ in range(1000):
-        if open_sockets() <= before:
-            return True
-        await asyncio.sleep(0.01)
-    return False
-
-
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="there is no /proc to count sockets in")
 @on_both_loops
 async def test_no_socket_is_left_open_whatever_became_of_the_conversation(certificates: Certificates) -> None:
     async with listening(silent()) as mute, listening(echo, certificates.server) as secure:
         ca_file = str(certificates.ca)
         good = to(secure, host="localhost", tls=True, ca_file=ca_file)
-        await hold(good)
-        await asyncio.sleep(0)
         before = open_sockets()
         endings = [good, to(secure, tls=True, ca_file=ca_file), to(secure, tls=True), to(mute), to(mute, tls=True)]
         for request in endings * 3:
             await hold(request, BRIEF if request.port == mute.port else PATIENT)
-        assert await settled(before)
+        # A loop closes them in one of its next rounds.
+        await until_true("no socket is left", lambda: open_sockets() <= before)
 
 
 @pytest.mark.parametrize("with_tls", [False, True], ids=["tcp", "tls"])

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from collector_support import G1, NOON, Answer, Collector, SettableClock, batch, collecting, run
+from polling_support import until
 
 from outrider.commands.processes import serving
 from outrider.core.guarantee import Agreement
@@ -409,13 +410,13 @@ async def test_a_collector_follows_the_calendars_of_its_file(tmp_path: Path) -> 
         import aiohttp
 
         async with aiohttp.ClientSession() as session:
-            for _ in range(600):
+
+            async def listed() -> Any:
                 async with session.get(f"{url}/v1/windows") as response:
-                    windows = (await response.json())["windows"]
-                if windows:
-                    break
-                await asyncio.sleep(0.01)
-            assert [each["author"] for each in windows] == ["calendar provider"] * 2
+                    return (await response.json())["windows"]
+
+            await until("the calendar was taken in", listed)
+            assert [each["author"] for each in await listed()] == ["calendar provider"] * 2
             async with session.get(f"{url}/v1/calendars") as response:
                 (state,) = (await response.json())["calendars"]
     assert (state["calendar"], state["looked_at"], state["trouble"]) == ("provider", format_instant(NOON), "")
