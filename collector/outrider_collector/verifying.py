@@ -28,7 +28,7 @@ from outrider.core.maintenance import Announcement, excused_by, histories
 from outrider.core.outcome import Standing
 from outrider.core.sli import OUTCOME_ORDER
 from outrider.core.units import DAY, Duration, Instant, format_instant, parse_instant
-from outrider.core.verification import Facts, Place, Runs, Trouble, Verification, is_in_scope, verify
+from outrider.core.verification import Facts, Runs, Trouble, Vantage, Verification, is_in_scope, verify
 from outrider_collector.rooms import ROOMS, RefusedError, Rooms, json_answer
 from outrider_collector.statement import Plain, announcement
 from outrider_collector.store import Columns, Seen, Store
@@ -141,9 +141,9 @@ def _landed(runs: Runs, start: Instant) -> Runs:
     return Runs(runs.at[kept], runs.latency[kept], runs.is_bad[kept])
 
 
-def _place(seen: Seen, *parts: _Found) -> Place:
+def _place(seen: Seen, *parts: _Found) -> Vantage:
     before, during, after = (part.get((seen.check, seen.region), _NO_RUNS) for part in parts)
-    return Place(seen.check, seen.region, seen.interval, before, during, after)
+    return Vantage(seen.check, seen.region, seen.interval, before, during, after)
 
 
 # --- the report as plain values --------------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ def _plain(made: Verification) -> Plain:
     return {
         "window": announcement(made.latest),
         "as_of": format_instant(made.as_of),
-        "verdict": made.verdict.value,
+        "verdict": made.clearance.value,
         "failures": list(made.failures),
         "pending": list(made.pending),
         "missing": list(made.missing),

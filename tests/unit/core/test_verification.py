@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from outrider.core.maintenance import Act, Announcement
 from outrider.core.units import DAY, HOUR, MINUTE, SECOND, Instant
-from outrider.core.verification import Bystanding, Facts, Place, Runs, Verdict, Verification, told, verify
+from outrider.core.verification import Bystanding, Clearance, Facts, Runs, Vantage, Verification, told, verify
 
 START: Instant = 1_000 * DAY
 END: Instant = START + 2 * HOUR
@@ -41,8 +41,8 @@ class Around:
     slower: float = 1.0
     during: int = 120
 
-    def place(self, check: str, region: str = "east", seed: int = 1) -> Place:
-        return Place(
+    def place(self, check: str, region: str = "east", seed: int = 1) -> Vantage:
+        return Vantage(
             check,
             region,
             MINUTE,
@@ -60,7 +60,7 @@ class Case:
     """A window, what its check saw, what one out of scope saw, and what comes of it."""
 
     name: str
-    verdict: Verdict
+    verdict: Clearance
     failures: tuple[str, ...] = ()
     open: tuple[str, ...] = ()
     inside: Around = field(default_factory=Around)
@@ -81,53 +81,54 @@ EXTENDED = (replace(WINDOW, end=END - HOUR), replace(WINDOW, version=2, act=Act.
 COMPLETED = (replace(WINDOW, end=END + HOUR), replace(WINDOW, version=2, act=Act.COMPLETE, recorded_at=END))
 
 CASES = [
-    Case("all is well", Verdict.ALL_CLEAR),
-    Case("nothing went wrong at all", Verdict.ALL_CLEAR, inside=QUIET),
-    Case("40 % slower after", Verdict.FAILED, ("card-sale from east: slower than before",), inside=Around(slower=1.4)),
-    Case("10 % slower is significant, and too little to matter", Verdict.ALL_CLEAR, inside=Around(slower=1.1)),
-    Case("faster after", Verdict.ALL_CLEAR, inside=Around(slower=0.5)),
-    Case("too few before", Verdict.INCONCLUSIVE, open=("199 runs before; 1 are missing to 200",),
+    Case("all is well", Clearance.ALL_CLEAR),
+    Case("nothing went wrong at all", Clearance.ALL_CLEAR, inside=QUIET),
+    Case("40 % slower after", Clearance.FAILED, ("card-sale from east: slower than before",),
+         inside=Around(slower=1.4)),
+    Case("10 % slower is significant, and too little to matter", Clearance.ALL_CLEAR, inside=Around(slower=1.1)),
+    Case("faster after", Clearance.ALL_CLEAR, inside=Around(slower=0.5)),
+    Case("too few before", Clearance.INCONCLUSIVE, open=("199 runs before; 1 are missing to 200",),
          inside=Around(before=199)),
-    Case("too few after", Verdict.INCONCLUSIVE, open=("50 runs after; 150 are missing to 200",),
+    Case("too few after", Clearance.INCONCLUSIVE, open=("50 runs after; 150 are missing to 200",),
          inside=Around(after=50)),
-    Case("exactly enough", Verdict.ALL_CLEAR, inside=Around(before=200, after=200)),
-    Case("silent after", Verdict.INCONCLUSIVE, open=("0 good runs running of 3", "200 are missing"),
+    Case("exactly enough", Clearance.ALL_CLEAR, inside=Around(before=200, after=200)),
+    Case("silent after", Clearance.INCONCLUSIVE, open=("0 good runs running of 3", "200 are missing"),
          inside=Around(after=0)),
-    Case("bad until two minutes after the end", Verdict.FAILED, ("overran, bad until 2m after the window's end",),
+    Case("bad until two minutes after the end", Clearance.FAILED, ("overran, bad until 2m after the window's end",),
          inside=Around(bad_during=tuple(range(10, 120)), bad_after=(0, 1, 2))),
-    Case("bad at the very end, which is outside", Verdict.FAILED, ("overran, bad until 1s after",),
+    Case("bad at the very end, which is outside", Clearance.FAILED, ("overran, bad until 1s after",),
          inside=Around(bad_after=(0,))),
-    Case("two good runs do not part it from the window", Verdict.FAILED, ("overran, bad until 3m after",),
+    Case("two good runs do not part it from the window", Clearance.FAILED, ("overran, bad until 3m after",),
          inside=Around(bad_after=(0, 3))),
-    Case("a single bad run long after is none of the window's", Verdict.ALL_CLEAR, inside=Around(bad_after=(100,))),
-    Case("bad three minutes before the start", Verdict.FAILED, ("bad 3m before the window's start",),
+    Case("a single bad run long after is none of the window's", Clearance.ALL_CLEAR, inside=Around(bad_after=(100,))),
+    Case("bad three minutes before the start", Clearance.FAILED, ("bad 3m before the window's start",),
          inside=Around(bad_before=(297, 298, 299))),
-    Case("a single bad run long before is none of the window's", Verdict.ALL_CLEAR, inside=Around(bad_before=(100,))),
-    Case("back, and then bad again", Verdict.FAILED, ("not good again, 1 good runs running of 3",),
+    Case("a single bad run long before is none of the window's", Clearance.ALL_CLEAR, inside=Around(bad_before=(100,))),
+    Case("back, and then bad again", Clearance.FAILED, ("not good again, 1 good runs running of 3",),
          inside=Around(bad_after=(298,))),
-    Case("never good again", Verdict.FAILED,
+    Case("never good again", Clearance.FAILED,
          ("overran, bad until 4h59m after", "not good again, 0 good runs running of 3"), ("0 runs after",),
          inside=Around(bad_after=tuple(range(300)))),
-    Case("one out of scope went down", Verdict.FAILED, ("portal from east, which is out of scope, did not stay up",),
+    Case("one out of scope went down", Clearance.FAILED, ("portal from east, which is out of scope, did not stay up",),
          outside=Around(bad_during=(30, 31))),
-    Case("a single bad run out of scope is no outage", Verdict.ALL_CLEAR, outside=Around(bad_during=(30, 50))),
-    Case("one out of scope was silent", Verdict.INCONCLUSIVE, open=("was silent during the window",),
+    Case("a single bad run out of scope is no outage", Clearance.ALL_CLEAR, outside=Around(bad_during=(30, 50))),
+    Case("one out of scope was silent", Clearance.INCONCLUSIVE, open=("was silent during the window",),
          outside=Around(bad_during=(), during=0)),
-    Case("one out of scope may be slower, and has no baseline", Verdict.ALL_CLEAR,
+    Case("one out of scope may be slower, and has no baseline", Clearance.ALL_CLEAR,
          outside=Around(before=5, bad_during=(), slower=3)),
-    Case("cancelled", Verdict.INCONCLUSIVE, open=("was cancelled",), history=(WINDOW, CANCELLED),
+    Case("cancelled", Clearance.INCONCLUSIVE, open=("was cancelled",), history=(WINDOW, CANCELLED),
          inside=Around(bad_after=(0, 1))),
-    Case("still running", Verdict.INCONCLUSIVE, open=("the window ends",), as_of=END - HOUR,
+    Case("still running", Clearance.INCONCLUSIVE, open=("the window ends",), as_of=END - HOUR,
          inside=Around(after=0, during=60)),
-    Case("still to come", Verdict.INCONCLUSIVE, open=("the window begins",), as_of=START - HOUR,
+    Case("still to come", Clearance.INCONCLUSIVE, open=("the window begins",), as_of=START - HOUR,
          inside=Around(after=0, during=0, bad_during=()), outside=Around(during=0, bad_during=())),
-    Case("one second of notice missing", Verdict.FAILED, ("G1: announced 1s too late for a notice of 3d",),
+    Case("one second of notice missing", Clearance.FAILED, ("G1: announced 1s too late for a notice of 3d",),
          history=(LATE,)),
-    Case("exactly the notice", Verdict.ALL_CLEAR, history=(replace(LATE, recorded_at=START - 72 * HOUR),)),
-    Case("extended while it ran", Verdict.FAILED, ("G1: announced 3d1h too late for a notice of 3d",),
+    Case("exactly the notice", Clearance.ALL_CLEAR, history=(replace(LATE, recorded_at=START - 72 * HOUR),)),
+    Case("extended while it ran", Clearance.FAILED, ("G1: announced 3d1h too late for a notice of 3d",),
          history=EXTENDED),
-    Case("completed early, announced in time", Verdict.ALL_CLEAR, history=COMPLETED),
-    Case("nothing in scope was heard of", Verdict.INCONCLUSIVE, open=("no check in the window's scope",),
+    Case("completed early, announced in time", Clearance.ALL_CLEAR, history=COMPLETED),
+    Case("nothing in scope was heard of", Clearance.INCONCLUSIVE, open=("no check in the window's scope",),
          history=(replace(WINDOW, scope=("ach-*",)),), inside=QUIET),
 ]  # fmt: skip
 
@@ -135,12 +136,12 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_window_is_judged(case: Case) -> None:
     report = judged(case)
-    assert report.verdict is case.verdict, (report.failures, report.pending, report.missing)
+    assert report.clearance is case.verdict, (report.failures, report.pending, report.missing)
     for found, wanted in ((report.failures, case.failures), ((*report.pending, *report.missing), case.open)):
         assert len(found) >= len(wanted)
         for words in wanted:
             assert any(words in each for each in found), found
-    if case.verdict is Verdict.FAILED:
+    if case.verdict is Clearance.FAILED:
         assert len(report.failures) == len(case.failures), report.failures
 
 
@@ -159,7 +160,7 @@ def test_the_first_and_last_bad_instants_are_told_against_the_window() -> None:
     ],
 )
 def test_a_check_out_of_scope_stayed_up_did_not_or_was_silent(outside: Around, state: Bystanding) -> None:
-    assert judged(Case("", Verdict.ALL_CLEAR, outside=outside)).bystanders == (("portal", state),)
+    assert judged(Case("", Clearance.ALL_CLEAR, outside=outside)).bystanders == (("portal", state),)
 
 
 def test_the_same_facts_and_seed_give_the_same_report() -> None:
@@ -167,14 +168,14 @@ def test_the_same_facts_and_seed_give_the_same_report() -> None:
 
 
 def test_what_is_open_is_pending_until_the_facts_close_and_missing_from_then_on() -> None:
-    case = Case("", Verdict.INCONCLUSIVE, inside=Around(after=50))
+    case = Case("", Clearance.INCONCLUSIVE, inside=Around(after=50))
     early, late = judged(case), judged(replace(case, as_of=END + 2 * DAY))
     assert (len(early.pending), len(early.missing)) == (1, 0)
     assert (late.pending, late.missing) == ((), early.pending)
 
 
 def test_a_missing_baseline_is_never_pending_for_no_run_to_come_will_fill_it() -> None:
-    report = judged(Case("", Verdict.INCONCLUSIVE, inside=Around(before=10)))
+    report = judged(Case("", Clearance.INCONCLUSIVE, inside=Around(before=10)))
     assert (report.pending, len(report.missing)) == ((), 1)
 
 
@@ -182,7 +183,7 @@ def test_a_region_that_is_not_back_fails_a_window_that_is_well_elsewhere() -> No
     places = (Around().place("card-sale"), Around(bad_after=(299,)).place("card-sale", "west", 9))
     report = verify(Facts((WINDOW,), (), places, END + DAY, END + 2 * DAY), np.random.default_rng(1))
     assert [(each.region, each.is_back) for each in report.back] == [("east", True), ("west", False)]
-    assert report.verdict is Verdict.FAILED
+    assert report.clearance is Clearance.FAILED
 
 
 def test_facts_without_a_history_and_runs_of_unequal_length_cannot_be() -> None:
@@ -209,10 +210,10 @@ def test_whatever_the_runs_a_window_is_judged_and_trouble_outside_never_passes(
     def of(first: Instant, marks: list[bool]) -> Runs:
         return runs(first, len(marks), bad=[at for at, is_bad in enumerate(marks) if is_bad])
 
-    place = Place("card-sale", "east", MINUTE, of(START - len(before) * MINUTE, before), of(START, during),
+    place = Vantage("card-sale", "east", MINUTE, of(START - len(before) * MINUTE, before), of(START, during),
                   of(END, after))  # fmt: skip
     report = verify(Facts((WINDOW,), (), (place,), as_of, END + 2 * DAY), np.random.default_rng(1))
-    assert report.verdict is not Verdict.ALL_CLEAR, "a dozen runs are no baseline"
-    assert (report.verdict is Verdict.FAILED) == bool(report.failures)
+    assert report.clearance is not Clearance.ALL_CLEAR, "a dozen runs are no baseline"
+    assert (report.clearance is Clearance.FAILED) == bool(report.failures)
     if before[-1:] == [True] or after[:1] == [True]:
         assert any("before the window's start" in each or "overran" in each for each in report.failures)
