@@ -17,6 +17,16 @@ GOOD_CARD = "4242424242424242"
 _KEYS = itertools.count(1)
 
 
+class CountedNumbers:
+    """Control numbers from 1."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+
+    def control_number(self) -> int:
+        return next(self._numbers)
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     http: int

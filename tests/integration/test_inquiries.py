@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from sandbox_support import Sandbox, running
+from sandbox_support import CountedNumbers, Sandbox, running
 
 from outrider.clock import SystemClock
 from outrider.codecs.outcome_table import OUTCOME_TABLE
@@ -23,14 +22,6 @@ from outrider.transport.wires import Wires
 
 NAME = "card-authorize-void-inquiry"
 DELAYS = (0, 20 * MILLISECOND, 20 * MILLISECOND)
-
-
-class CountedNumbers:
-    def __init__(self) -> None:
-        self._numbers = itertools.count(1)
-
-    def control_number(self) -> int:
-        return next(self._numbers)
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sandbox_support import Sandbox, running
-from test_scenarios import SHIPPED, CountedNumbers, targets
+from sandbox_support import CountedNumbers, Sandbox, running
+from test_scenarios import SHIPPED, targets
 
 from outrider.clock import SystemClock
 from outrider.codecs.outcome_table import OUTCOME_TABLE

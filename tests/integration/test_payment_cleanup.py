@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sandbox_support import Sandbox, running
-from test_scenarios import CountedNumbers
+from sandbox_support import CountedNumbers, Sandbox, running
 
 from outrider.clock import SystemClock
 from outrider.codecs.outcome_table import OUTCOME_TABLE

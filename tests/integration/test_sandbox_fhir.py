@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sandbox_support import Reply, Sandbox, running
+from sandbox_support import CountedNumbers, Reply, Sandbox, running
 
 from outrider.clock import SystemClock
 from outrider.codecs.outcome_table import OUTCOME_TABLE
@@ -30,14 +30,6 @@ NAME = "fhir-eligibility"
 SCENARIO = load_scenario(shipped("scenarios") / f"{NAME}.yaml")
 PATH = "/fhir/CoverageEligibilityRequest"
 FHIR_JSON = {"Content-Type": "application/fhir+json"}
-
-
-class CountedNumbers:
-    def __init__(self) -> None:
-        self._numbers = itertools.count(1)
-
-    def control_number(self) -> int:
-        return next(self._numbers)
 
 
 @pytest.fixture

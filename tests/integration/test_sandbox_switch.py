@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -11,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sandbox_support import Sandbox, running
+from sandbox_support import CountedNumbers, Sandbox, running
 from wire_support import Certificates
 
 from outrider.clock import SystemClock
@@ -57,15 +56,7 @@ REVERSAL: Mapping[int, str] = {
 }  # fmt: skip
 
 
-class Numbers:
-    def __init__(self) -> None:
-        self._numbers = itertools.count(1)
-
-    def control_number(self) -> int:
-        return next(self._numbers)
-
-
-NUMBERS = Numbers()
+NUMBERS = CountedNumbers()
 
 
 @dataclass(frozen=True)

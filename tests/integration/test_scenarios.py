@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
 import pytest
-from sandbox_support import Sandbox, running
+from sandbox_support import CountedNumbers, Sandbox, running
 
 from outrider.clock import SystemClock
 from outrider.codecs.outcome_table import OUTCOME_TABLE
@@ -26,14 +25,6 @@ from outrider.transport.wires import Wires
 from outrider_sandbox.services import SERVICES
 
 SHIPPED = {path.stem: path for path in sorted(shipped("scenarios").glob("*.yaml"))}
-
-
-class CountedNumbers:
-    def __init__(self) -> None:
-        self._numbers = itertools.count(1)
-
-    def control_number(self) -> int:
-        return next(self._numbers)
 
 
 @pytest.fixture

@@ -5,13 +5,12 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from sandbox_support import Sandbox, running
+from sandbox_support import CountedNumbers, Sandbox, running
 
 from outrider.clock import SystemClock
 from outrider.codecs.outcome_table import OUTCOME_TABLE
@@ -31,14 +30,6 @@ SCENARIOS = Path(__file__).resolve().parents[2] / "scenarios"
 WIRES = {"mime": "eligibility", "soap": "eligibility-soap", "plain": "eligibility-plain"}
 PATIENT = 10 * SECOND
 IMPATIENT = 300 * MILLISECOND
-
-
-class Numbers:
-    def __init__(self) -> None:
-        self._numbers = count(1)
-
-    def control_number(self) -> int:
-        return next(self._numbers)
 
 
 @pytest.fixture
@@ -75,7 +66,7 @@ async def probe(
     target = Target("sandbox", sandbox.url, headers)
     check = Check("eligibility", made, target, Timetable("here", "eligibility", MINUTE), timeout)
     async with transport() as wire:
-        generate = Generators(clock, Numbers(), secrets_from(environ or {}))
+        generate = Generators(clock, CountedNumbers(), secrets_from(environ or {}))
         execution = Execution(check, Surroundings("here", wire, clock, generate, OUTCOME_TABLE))
         await execution.measure()
         return execution.record(purpose="probe", scheduled_at=clock.now())
