@@ -32,7 +32,7 @@ from outrider.codecs.core_envelope import Envelope, EnvelopeError
 from outrider.codecs.framing import FramingError
 from outrider.codecs.x12 import X12Error
 from outrider.core.outcome import Observation
-from outrider_sandbox.acknowledge import reject
+from outrider_sandbox.clearinghouse.acknowledge import reject
 
 CREATED = datetime(2026, 6, 1, 22, 15, 30, tzinfo=UTC)
 TRACE = "trace-0001"

@@ -12,22 +12,22 @@ from aiohttp import web
 
 from outrider_sandbox import edge
 from outrider_sandbox.answers import Answer, Refusal, json_answer
-from outrider_sandbox.authorizations import Authorizations
 from outrider_sandbox.board import Board
-from outrider_sandbox.clearinghouse import Clearinghouse
+from outrider_sandbox.clearinghouse.fhir import FhirFacade
+from outrider_sandbox.clearinghouse.rooms import Clearinghouse
 from outrider_sandbox.control import Control
 from outrider_sandbox.counts import Counts
 from outrider_sandbox.directory import directory
 from outrider_sandbox.faults import Fault
-from outrider_sandbox.fhir import FhirFacade
-from outrider_sandbox.gateway import Gateway
+from outrider_sandbox.gateway.rooms import Gateway
 from outrider_sandbox.latency import Latency
 from outrider_sandbox.line import Line
+from outrider_sandbox.lines.secure import Certificates
 from outrider_sandbox.portal import add_portal
-from outrider_sandbox.secure import Certificates
 from outrider_sandbox.services import SERVICES, Site, available
 from outrider_sandbox.settings import Settings
-from outrider_sandbox.switch_inquiry import add_inquiry
+from outrider_sandbox.switch.authorizations import Authorizations
+from outrider_sandbox.switch.inquiry import add_inquiry
 
 MOST_BYTES = 1 << 20
 """The largest body that is read, 1 MiB: far above any real-time transaction."""

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from outrider_sandbox.answers import JSON
-from outrider_sandbox.bodies import FORM
-from outrider_sandbox.claims import MEANINGS as CLAIM_MEANINGS
+from outrider_sandbox.clearinghouse.claims import MEANINGS as CLAIM_MEANINGS
+from outrider_sandbox.clearinghouse.members import MEANINGS, PAYERS, SYNTHETIC, UNKNOWN_NPI
+from outrider_sandbox.clearinghouse.reviews import MEANINGS as REVIEW_MEANINGS
+from outrider_sandbox.clearinghouse.submissions import MEANINGS as SUBMISSION_MEANINGS
 from outrider_sandbox.faults import KINDS
-from outrider_sandbox.members import MEANINGS, PAYERS, SYNTHETIC, UNKNOWN_NPI
-from outrider_sandbox.reviews import MEANINGS as REVIEW_MEANINGS
+from outrider_sandbox.gateway.bodies import FORM
 from outrider_sandbox.settings import Settings
-from outrider_sandbox.submissions import MEANINGS as SUBMISSION_MEANINGS
 
 
 def directory(settings: Settings, services: Mapping[str, str]) -> dict[str, object]:
     """As JSON; `services` are the addresses of those that are not HTTP. It holds no card or account number:
-    those that are accepted stand in `outrider_sandbox.cards` and `outrider_sandbox.banks`."""
+    those that are accepted stand in `outrider_sandbox.cards` and `outrider_sandbox.gateway.banks`."""
     return {
         "partner": settings.partner,
         "synthetic": SYNTHETIC,

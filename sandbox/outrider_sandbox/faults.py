@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from outrider.codecs.iso8583_responses import RESPONSES
-from outrider_sandbox.declines import DIALLED
+from outrider_sandbox.gateway.declines import DIALLED
 
 HTTP_COMPONENTS = ("clearinghouse", "gateway", "portal")
 SERVICE_COMPONENTS = ("switch", "tls", "nameserver", "mail", "sip")

@@ -12,17 +12,17 @@ from datetime import datetime
 from typing import Protocol
 
 from outrider.codecs.extras import MissingExtraError, require
-from outrider_sandbox.authorizations import Authorizations
-from outrider_sandbox.endpoint import Endpoint
 from outrider_sandbox.line import Line
-from outrider_sandbox.mail import mail
+from outrider_sandbox.lines.endpoint import Endpoint
+from outrider_sandbox.lines.mail import mail
+from outrider_sandbox.lines.nameserver import nameserver
+from outrider_sandbox.lines.registrar import registrar
+from outrider_sandbox.lines.secure import Certificates
 from outrider_sandbox.messages import StreamService
-from outrider_sandbox.nameserver import nameserver
-from outrider_sandbox.registrar import registrar
-from outrider_sandbox.secure import Certificates
 from outrider_sandbox.settings import Settings
-from outrider_sandbox.switch import COMPONENT as SWITCH
-from outrider_sandbox.switch import Switch
+from outrider_sandbox.switch.authorizations import Authorizations
+from outrider_sandbox.switch.rooms import COMPONENT as SWITCH
+from outrider_sandbox.switch.rooms import Switch
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from outrider.codecs.iso8583 import BITMAPS
 from outrider.codecs.iso8583_framing import Framing
-from outrider_sandbox.verification import AVS_RESULTS, CVV_RESULTS
+from outrider_sandbox.gateway.avs_cvv import AVS_RESULTS, CVV_RESULTS
 
 ONLY_277CA = "277CA"
 ONLY_999 = "999"
@@ -29,7 +29,7 @@ class Settings:
     ReceiverID unless `strict_receiver`. `claim_answer` is one of CLAIM_ANSWERS. `settlement_s` is how long after its
     capture a payment can still be voided, and how long an ACH debit is pending. `decline_endings` maps the last two
     digits of an amount to a decline code. `declined_avs` and `declined_cvv` are the results
-    (`outrider_sandbox.verification`) that are declined; others are only reported. `keep` bounds the payments, tokens
+    (`outrider_sandbox.gateway.avs_cvv`) that are declined; others are only reported. `keep` bounds the payments, tokens
     and idempotency keys that are remembered. `services` are those that are not HTTP, each with its port (0: a free
     one); one that is not named is not served. The card switch reads and writes messages in `switch_framing`, with
     bitmaps in `switch_bitmap` (hex, binary), and leaves a client that says nothing for `switch_idle_s`.

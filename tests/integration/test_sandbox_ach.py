@@ -12,8 +12,8 @@ from sandbox_support import Reply, Sandbox, running
 
 from outrider.codecs.check_digits import is_routing_number
 from outrider_sandbox.answers import Refusal
-from outrider_sandbox.banks import REASONS, ROUTING_NUMBERS, Account
-from outrider_sandbox.debits import DebitOrder, Debits
+from outrider_sandbox.gateway.banks import REASONS, ROUTING_NUMBERS, Account
+from outrider_sandbox.gateway.debits import DebitOrder, Debits
 
 ACCOUNT = {"routing_number": "110000000", "account_number": "000123456789", "type": "checking", "holder": "ZWYX QUILL"}
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sandbox_support import GOOD_CARD, Reply, Sandbox, card, order, running
 
 from outrider_sandbox.answers import Refusal
-from outrider_sandbox.bodies import FORM, read_form
+from outrider_sandbox.gateway.bodies import FORM, read_form
 
 DEBIT = {
     "amount": 2500, "currency": "USD", "reference": "check-1",

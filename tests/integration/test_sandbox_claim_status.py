@@ -16,8 +16,8 @@ from outrider.codecs import core_mime
 from outrider.codecs.claim_status import Claim, ClaimInquiry, Dependent, Member, read_response, write_request
 from outrider.codecs.core_mime import Envelope
 from outrider.core.outcome import Observation
-from outrider_sandbox.claims import CLAIMS, MEANINGS, ClaimRecord
-from outrider_sandbox.members import RECORDS, SURNAME, UNKNOWN_NPI
+from outrider_sandbox.clearinghouse.claims import CLAIMS, MEANINGS, ClaimRecord
+from outrider_sandbox.clearinghouse.members import RECORDS, SURNAME, UNKNOWN_NPI
 
 TRACE = "TRACE-000000018"
 CREATED = datetime(2026, 6, 1, 22, 0, tzinfo=UTC)

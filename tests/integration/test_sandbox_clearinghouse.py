@@ -21,7 +21,7 @@ from outrider.codecs.check_digits import is_npi
 from outrider.codecs.core_mime import Envelope
 from outrider.codecs.eligibility import Dependent, Inquiry, Member, read_response, write_inquiry
 from outrider.core.outcome import Observation
-from outrider_sandbox.members import MEANINGS, PAYERS, RECORDS, SURNAME, UNKNOWN_NPI
+from outrider_sandbox.clearinghouse.members import MEANINGS, PAYERS, RECORDS, SURNAME, UNKNOWN_NPI
 
 TRACE = "TRACE-000000017"
 ACTIVE = Member(SURNAME, "TESTONE", "OUT100000001", "19700101", "F")

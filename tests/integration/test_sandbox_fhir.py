@@ -22,8 +22,8 @@ from outrider.probes import Target
 from outrider.probes.table import PROBES
 from outrider.resources import shipped
 from outrider.transport.wires import Wires
+from outrider_sandbox.clearinghouse.members import UNKNOWN_NPI
 from outrider_sandbox.faults import ISSUE_CODES
-from outrider_sandbox.members import UNKNOWN_NPI
 
 C = OutcomeClass
 NAME = "fhir-eligibility"

@@ -27,12 +27,12 @@ from outrider.core.outcome import OutcomeClass as C
 from outrider.core.units import MILLISECOND
 from outrider_sandbox import Settings, serve
 from outrider_sandbox.board import Drawn
-from outrider_sandbox.both import OnBoth
-from outrider_sandbox.mail import _open_room as open_mail_room
+from outrider_sandbox.clearinghouse.both import OnBoth
+from outrider_sandbox.lines.mail import _open_room as open_mail_room
+from outrider_sandbox.lines.nameserver import _answering, _over_udp
+from outrider_sandbox.lines.registrar import _answer as registrar_room
+from outrider_sandbox.lines.secure import Certificates
 from outrider_sandbox.messages import Message
-from outrider_sandbox.nameserver import _answering, _over_udp
-from outrider_sandbox.registrar import _answer as registrar_room
-from outrider_sandbox.secure import Certificates
 from outrider_sandbox.services import SERVICES
 
 LINES = ("tls", "nameserver", "mail", "sip")
@@ -543,7 +543,7 @@ async def test_without_its_library_a_service_is_left_out_or_refused_with_what_to
 
 
 async def test_without_its_library_there_is_no_authority(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "outrider_sandbox.certificates", None)
+    monkeypatch.setitem(sys.modules, "outrider_sandbox.lines.certificates", None)
     reply = await sandbox.get("/ca.pem")
     assert (reply.http, reply.json["error"]["code"]) == (404, "no_authority")
 

@@ -22,8 +22,8 @@ from outrider.codecs.prior_authorization import (
     write_request,
 )
 from outrider.core.outcome import Observation
-from outrider_sandbox.members import RECORDS, SURNAME, UNKNOWN_NPI
-from outrider_sandbox.reviews import DECISIONS, MEANINGS
+from outrider_sandbox.clearinghouse.members import RECORDS, SURNAME, UNKNOWN_NPI
+from outrider_sandbox.clearinghouse.reviews import DECISIONS, MEANINGS
 
 TRACE = "TRACE-000000019"
 MEMBER = Member(SURNAME, "TESTONE", "OUT100000001", "19700101", "F")

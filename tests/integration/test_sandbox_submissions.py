@@ -32,9 +32,9 @@ from outrider.codecs.professional_claim import (
 )
 from outrider.core.outcome import Expected, Observation, OutcomeClass, classify
 from outrider_sandbox import Settings
-from outrider_sandbox.acknowledge import TYPE_999
-from outrider_sandbox.members import RECORDS, SURNAME, UNKNOWN_NPI
-from outrider_sandbox.submissions import REJECTIONS
+from outrider_sandbox.clearinghouse.acknowledge import TYPE_999
+from outrider_sandbox.clearinghouse.members import RECORDS, SURNAME, UNKNOWN_NPI
+from outrider_sandbox.clearinghouse.submissions import REJECTIONS
 
 C = OutcomeClass
 TRACE, CLAIM_ID, NUMBER = "TRACE-000000020", "OUTCLAIM-20", 20

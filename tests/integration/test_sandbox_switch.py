@@ -30,13 +30,13 @@ from outrider.scenario import CleanupState, Scenario
 from outrider.transport import Exchange, Reply, Request, StreamReply, StreamRequest, Transport, Turn
 from outrider.transport.wires import Wires
 from outrider_sandbox import edge
-from outrider_sandbox import switch as switches
-from outrider_sandbox.authorizations import Authorizations
 from outrider_sandbox.board import Board
 from outrider_sandbox.counts import Counts
 from outrider_sandbox.latency import Latency
 from outrider_sandbox.line import Line
 from outrider_sandbox.messages import StreamService
+from outrider_sandbox.switch import rooms as switches
+from outrider_sandbox.switch.authorizations import Authorizations
 
 OFTEN = (0,) * 50
 C = OutcomeClass

@@ -10,7 +10,7 @@ import pytest
 from sandbox_support import GOOD_CARD, Reply, Sandbox, card, order, running
 
 from outrider.redact import card_numbers
-from outrider_sandbox.gateway import prefix_of
+from outrider_sandbox.gateway.rooms import prefix_of
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ import uvloop
 
 from outrider.core.units import MILLISECOND, SECOND
 from outrider.transport import Exchange
-from outrider_sandbox.certificates import Authority
+from outrider_sandbox.lines.certificates import Authority
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]

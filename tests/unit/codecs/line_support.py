@@ -19,7 +19,7 @@ from outrider.core.outcome import OutcomeClass as C
 from outrider.probes import Target
 from outrider.probes.table import PROBES
 from outrider.transport import DatagramReply, StreamReply, TlsPeer
-from outrider_sandbox.certificates import Authority
+from outrider_sandbox.lines.certificates import Authority
 
 NOW = datetime(2026, 6, 1, 22, 0, 0, tzinfo=UTC)
 DRAWN = {"uuid": "f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "now": "2026-06-01T22:00:00Z"}

@@ -28,10 +28,10 @@ from outrider.codecs import iso8583_fields as numbers
 from outrider.codecs.framing import FramingError
 from outrider.codecs.iso8583_framing import Framing
 from outrider.codecs.iso8583_responses import NOTHING_DONE
-from outrider_sandbox.authorizations import Authorization, Authorizations, Found, Key, State
 from outrider_sandbox.board import Drawn
 from outrider_sandbox.cards import Card, look_up
 from outrider_sandbox.messages import Message
+from outrider_sandbox.switch.authorizations import Authorization, Authorizations, Found, Key, State
 
 COMPONENT = "switch"
 

@@ -6,8 +6,8 @@ import hmac
 from collections.abc import Callable
 
 from outrider_sandbox.answers import Answer, Refusal
-from outrider_sandbox.bodies import read_fields
-from outrider_sandbox.idempotency import IdempotencyKeys, read_key
+from outrider_sandbox.gateway.bodies import read_fields
+from outrider_sandbox.gateway.idempotency import IdempotencyKeys, read_key
 from outrider_sandbox.line import Call, Room
 from outrider_sandbox.settings import Settings
 

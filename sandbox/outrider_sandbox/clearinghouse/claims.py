@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from outrider.codecs.check_digits import is_npi
 from outrider.codecs.claim_status import ClaimInquiry, ClaimStatus
-from outrider_sandbox.members import PAYERS, RECORDS, SURNAME, UNKNOWN_NPI
+from outrider_sandbox.clearinghouse.members import PAYERS, RECORDS, SURNAME, UNKNOWN_NPI
 
 CLAIM_NOT_FOUND = ClaimStatus("D0", "35")
 SUBSCRIBER_NOT_FOUND = ClaimStatus("D0", "33", "2200D")

@@ -8,7 +8,7 @@ from itertools import islice
 from aiohttp import web
 
 from outrider_sandbox.answers import Refusal
-from outrider_sandbox.authorizations import Authorizations
+from outrider_sandbox.switch.authorizations import Authorizations
 
 _MOST_LISTED = 1000
 

@@ -9,7 +9,7 @@ import re
 
 from outrider.codecs.sip import Message as SipMessage
 from outrider.codecs.sip import ends, read_message, write_message
-from outrider_sandbox.both import OnBoth
+from outrider_sandbox.clearinghouse.both import OnBoth
 from outrider_sandbox.line import Line
 from outrider_sandbox.messages import DatagramService, Message, StreamService
 

@@ -2,7 +2,7 @@
 
 Rules
 -----
-1. Payer, provider, subscriber and dependent are judged by `outrider_sandbox.members`; each reason has its claim status
+1. Payer, provider, subscriber and dependent are judged by `members`; each reason has its claim status
    (`REJECTIONS`). A provider that is not on file is told in 2200C, a payer that does not answer in 2200B, the rest at
    the claim (2200D).
 2. A patient without coverage on the first day of service is rejected (A3, status 88). Any other claim is accepted (A2),
@@ -22,8 +22,8 @@ from outrider.codecs import professional_claim, x12
 from outrider.codecs.eligibility import Inquiry
 from outrider.codecs.professional_claim import ACCEPTED, ACKNOWLEDGEMENT_VERSION, Submission, Verdict
 from outrider.codecs.x12_exchange import write_answer_groups
-from outrider_sandbox.acknowledge import VERSION_999, draft_verdict
-from outrider_sandbox.members import RECORDS, judge
+from outrider_sandbox.clearinghouse.acknowledge import VERSION_999, draft_verdict
+from outrider_sandbox.clearinghouse.members import RECORDS, judge
 from outrider_sandbox.settings import BOTH_IN_TWO_GROUPS, BOTH_IN_TWO_INTERCHANGES, ONLY_277CA, ONLY_999
 
 REJECTIONS: Mapping[str, Verdict] = {

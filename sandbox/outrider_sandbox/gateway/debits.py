@@ -16,9 +16,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from outrider_sandbox.answers import Refusal
-from outrider_sandbox.banks import REASONS, Account
-from outrider_sandbox.book import Book
-from outrider_sandbox.payments import Operation, instant
+from outrider_sandbox.gateway.banks import REASONS, Account
+from outrider_sandbox.gateway.book import Book
+from outrider_sandbox.gateway.payments import Operation, instant
 
 
 class DebitState(StrEnum):

@@ -5,11 +5,11 @@ Rules
 -----
 1. Envelope first. A field that is missing or wrong is answered with the rule's ErrorCode (`PayloadTypeRequired`,
    `SenderIDIllegal`, `VersionMismatch`, `UnAuthorized`, ...) and HTTP 200; what is no envelope at all, as
-   `outrider_sandbox.wires` says. Without an envelope there is HTTP to say it: 415 for a content type that is not
+   `wires` says. Without an envelope there is HTTP to say it: 415 for a content type that is not
    application/edi-x12, 401 for credentials (HTTP Basic), 400 for what is no X12.
-2. Then the interchange: X12 that does not hold together gets a TA1 or a 999, see `outrider_sandbox.acknowledge`.
-3. Then the inquiry, see `outrider_sandbox.members` for eligibility, `outrider_sandbox.claims` for claim status,
-   `outrider_sandbox.reviews` for prior authorisation, `outrider_sandbox.submissions` for claims.
+2. Then the interchange: X12 that does not hold together gets a TA1 or a 999, see `acknowledge`.
+3. Then the inquiry, see `members` for eligibility, `claims` for claim status,
+   `reviews` for prior authorisation, `submissions` for claims.
 4. An answer echoes PayloadID and TRN. Its own control numbers are never used twice.
 
 Sources: CAQH CORE connectivity rule vC2.2.0 (envelope, error codes), X12 005010X279A1, 005010X212, 005010X217,
@@ -47,16 +47,16 @@ from outrider.codecs.eligibility import Inquiry, Rejection
 from outrider.codecs.prior_authorization import Decision, ReviewRequest
 from outrider.codecs.professional_claim import Submission, Verdict
 from outrider.codecs.x12 import X12Error
-from outrider_sandbox.acknowledge import TYPE_999, reject
 from outrider_sandbox.answers import Answer, Refusal
-from outrider_sandbox.basic import knows_basic
-from outrider_sandbox.claims import judge_claim
+from outrider_sandbox.clearinghouse.acknowledge import TYPE_999, reject
+from outrider_sandbox.clearinghouse.basic import knows_basic
+from outrider_sandbox.clearinghouse.claims import judge_claim
+from outrider_sandbox.clearinghouse.members import judge
+from outrider_sandbox.clearinghouse.reviews import judge_review
+from outrider_sandbox.clearinghouse.submissions import answer_999, answer_claim, judge_submission
+from outrider_sandbox.clearinghouse.wires import MimeWire, SoapWire, Wire
 from outrider_sandbox.line import Call, Line
-from outrider_sandbox.members import judge
-from outrider_sandbox.reviews import judge_review
 from outrider_sandbox.settings import ONLY_999, Settings
-from outrider_sandbox.submissions import answer_999, answer_claim, judge_submission
-from outrider_sandbox.wires import MimeWire, SoapWire, Wire
 
 COMPONENT = "clearinghouse"
 ENVELOPE_ERROR = "CoreEnvelopeError"

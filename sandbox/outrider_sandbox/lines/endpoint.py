@@ -14,8 +14,8 @@ from typing import Any
 
 from outrider.codecs.framing import FramingError, line
 from outrider_sandbox.line import Line
+from outrider_sandbox.lines.secure import Certificates
 from outrider_sandbox.messages import PAGE, Hall, url_of
-from outrider_sandbox.secure import Certificates
 
 COMPONENT = "tls"
 _BACKLOG = 100

@@ -16,8 +16,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from outrider_sandbox.answers import Refusal
-from outrider_sandbox.book import Book
-from outrider_sandbox.payments import Operation, Order, Payment, State
+from outrider_sandbox.gateway.book import Book
+from outrider_sandbox.gateway.payments import Operation, Order, Payment, State
 
 
 class Ledger:

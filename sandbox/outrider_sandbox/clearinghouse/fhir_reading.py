@@ -12,7 +12,7 @@ from typing import Any
 
 from outrider.codecs.eligibility import Dependent, Inquiry, Member
 from outrider.codecs.x12 import X12Error
-from outrider_sandbox.members import RECORDS, SURNAME
+from outrider_sandbox.clearinghouse.members import RECORDS, SURNAME
 
 _NPI = "http://hl7.org/fhir/sid/us-npi"
 _PURPOSES = ("auth-requirements", "benefits", "discovery", "validation")

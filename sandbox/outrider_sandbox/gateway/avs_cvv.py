@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from outrider_sandbox.orders import Address
+from outrider_sandbox.gateway.orders import Address
 
 AVS_RESULTS = "YAZNU"
 CVV_RESULTS = "MNPU"

@@ -1,5 +1,5 @@
 """A payment gateway: JSON over REST, amounts in minor units. POSTs take JSON or the same fields as a urlencoded form
-(`outrider_sandbox.bodies`). ACH debits are in `outrider_sandbox.ach`; cards are here:
+(`bodies`). ACH debits are in `ach`; cards are here:
 
 | Request | Answer |
 |---|---|
@@ -17,7 +17,7 @@ Every POST needs `Idempotency-Key`. `reference` in an inquiry is that of the pay
 `open=true` lists authorizations that were neither captured nor voided: after a test there should be none.
 Declines come from the card (`outrider_sandbox.cards`), from the last two digits of the amount (by default 05,
 `do_not_honor`), or from a mismatch that the settings decline. `avs` is {line, postal_code}; the results of it and of
-the card's `cvc` stand in every answer (`outrider_sandbox.verification`). A wrong field is 400 and uses nothing up; so
+the card's `cvc` stand in every answer (`avs_cvv`). A wrong field is 400 and uses nothing up; so
 is a body that is neither a JSON object nor a form, where it says that it is one.
 """
 
@@ -29,20 +29,20 @@ from datetime import datetime, timedelta
 
 from aiohttp import web
 
-from outrider_sandbox.ach import AchDesk
 from outrider_sandbox.answers import Answer, json_answer
 from outrider_sandbox.board import Drawn
 from outrider_sandbox.cards import Card, look_up
-from outrider_sandbox.declines import declined
-from outrider_sandbox.inquiries import inquire
-from outrider_sandbox.ledger import Ledger
+from outrider_sandbox.gateway.ach import AchDesk
+from outrider_sandbox.gateway.avs_cvv import avs_result, cvv_result
+from outrider_sandbox.gateway.declines import declined
+from outrider_sandbox.gateway.inquiries import inquire
+from outrider_sandbox.gateway.ledger import Ledger
+from outrider_sandbox.gateway.orders import CardGiven, Wish, read_change, read_token_wish, read_wish
+from outrider_sandbox.gateway.payments import Order, Payment, State
+from outrider_sandbox.gateway.till import Till
+from outrider_sandbox.gateway.tokens import Tokens
 from outrider_sandbox.line import Call, Line, Room
-from outrider_sandbox.orders import CardGiven, Wish, read_change, read_token_wish, read_wish
-from outrider_sandbox.payments import Order, Payment, State
 from outrider_sandbox.settings import Settings
-from outrider_sandbox.till import Till
-from outrider_sandbox.tokens import Tokens
-from outrider_sandbox.verification import avs_result, cvv_result
 
 COMPONENT = "gateway"
 _AS_LETTERS = str.maketrans("0123456789", "ghijklmnop")

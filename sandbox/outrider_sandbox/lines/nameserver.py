@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from outrider.codecs.dns import ends, framed
-from outrider_sandbox.both import OnBoth
+from outrider_sandbox.clearinghouse.both import OnBoth
 from outrider_sandbox.line import Line
 from outrider_sandbox.messages import DatagramService, Message, Room, StreamService
 

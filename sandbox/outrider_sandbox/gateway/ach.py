@@ -8,7 +8,7 @@
 | GET /v1/ach/debits?reference=&status=&open=true&limit= | 200 {"debits": [...], "total": n}, oldest first |
 
 `account` is {routing_number, account_number, type, holder}; `type` is checking or savings. The accounts are those of
-`outrider_sandbox.banks`, and what becomes of a debit is told by its account. Declines come from the last two digits of
+`banks`, and what becomes of a debit is told by its account. Declines come from the last two digits of
 the amount, as for cards. `open=true` lists what is pending.
 """
 
@@ -19,17 +19,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from outrider.codecs.check_digits import is_routing_number
-from outrider_sandbox import banks
 from outrider_sandbox.answers import Answer, json_answer
-from outrider_sandbox.banks import AccountGiven
-from outrider_sandbox.debits import DebitOrder, Debits, DebitState
-from outrider_sandbox.declines import declined
-from outrider_sandbox.fields import keep_out, only, read_amount, read_metadata, read_reference, text, wrong
-from outrider_sandbox.inquiries import inquire
+from outrider_sandbox.gateway import banks
+from outrider_sandbox.gateway.banks import AccountGiven
+from outrider_sandbox.gateway.debits import DebitOrder, Debits, DebitState
+from outrider_sandbox.gateway.declines import declined
+from outrider_sandbox.gateway.fields import keep_out, only, read_amount, read_metadata, read_reference, text, wrong
+from outrider_sandbox.gateway.inquiries import inquire
+from outrider_sandbox.gateway.orders import read_change
+from outrider_sandbox.gateway.till import Till
 from outrider_sandbox.line import Call
-from outrider_sandbox.orders import read_change
 from outrider_sandbox.settings import Settings
-from outrider_sandbox.till import Till
 
 _ACCOUNT = ("routing_number", "account_number", "type", "holder")
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from outrider.codecs.framing import line
 from outrider_sandbox.board import Drawn
 from outrider_sandbox.line import Line
+from outrider_sandbox.lines.secure import Certificates
 from outrider_sandbox.messages import Message, Room, StreamService, ThenTls
-from outrider_sandbox.secure import Certificates
 
 COMPONENT = "mail"
 HOST = "mail.outrider.test"

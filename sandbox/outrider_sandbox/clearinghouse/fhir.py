@@ -5,7 +5,7 @@ Rules
 1. What cannot be read is refused with an OperationOutcome that names the element: 415 for another content type, 400 for
    no JSON or a wrong structure, 401 for credentials (HTTP Basic), 422 for codes and references that mean nothing here.
 2. Patient, insurer, provider and coverage have to be contained in the request: this server keeps none of them.
-3. The members are the clearinghouse's own (`outrider_sandbox.members`). What is an AAA there is an error of the answer
+3. The members are the clearinghouse's own (`members`). What is an AAA there is an error of the answer
    here, with X12's code; a member who is not covered is in force no longer, or has the category excluded.
 4. The answer names the request by its identifiers and by its place on this server.
 
@@ -27,11 +27,11 @@ from aiohttp import web
 
 from outrider.codecs.eligibility import Benefit, Rejection
 from outrider_sandbox.answers import Answer, Refusal, read_json
-from outrider_sandbox.basic import knows_basic
-from outrider_sandbox.clearinghouse import COMPONENT
-from outrider_sandbox.fhir_reading import Asked, FhirError, read_request
+from outrider_sandbox.clearinghouse.basic import knows_basic
+from outrider_sandbox.clearinghouse.fhir_reading import Asked, FhirError, read_request
+from outrider_sandbox.clearinghouse.members import judge
+from outrider_sandbox.clearinghouse.rooms import COMPONENT
 from outrider_sandbox.line import Call, Line
-from outrider_sandbox.members import judge
 from outrider_sandbox.settings import Settings
 
 FHIR_JSON = "application/fhir+json"

@@ -1,11 +1,11 @@
-"""What clients ask the gateway for in cards, read strictly (`outrider_sandbox.fields`). Raises Refusal (400)."""
+"""What clients ask the gateway for in cards, read strictly (`fields`). Raises Refusal (400)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from outrider_sandbox.fields import (
+from outrider_sandbox.gateway.fields import (
     MOST,
     keep_out,
     only,

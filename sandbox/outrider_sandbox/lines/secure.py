@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from outrider_sandbox.board import Drawn
 
 if TYPE_CHECKING:
-    from outrider_sandbox.certificates import Authority
+    from outrider_sandbox.lines.certificates import Authority
 
 NAMES = ("localhost", "127.0.0.1", "::1", "mail.outrider.test", "sip.outrider.test")
 LIFE_DAYS = 90
@@ -36,7 +36,7 @@ class Certificates:
     @property
     def authority(self) -> Authority:
         if self._made is None:
-            from outrider_sandbox.certificates import Authority
+            from outrider_sandbox.lines.certificates import Authority
 
             self._made = Authority(self._now() - _LONGEST_AGO)
         return self._made

@@ -2,7 +2,7 @@
 
 Rules
 -----
-1. Payer, provider, subscriber and dependent are judged by `outrider_sandbox.members`; a rejection keeps its reason and
+1. Payer, provider, subscriber and dependent are judged by `members`; a rejection keeps its reason and
    its level (2100C there is 2010C here).
 2. A member without coverage is rejected (AAA 95, patient not eligible, in 2010C).
 3. Then the type of service decides (`DECISIONS`); any other type needs no authorisation (NA).
@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 from outrider.codecs.eligibility import Inquiry
 from outrider.codecs.prior_authorization import Decision, ReviewRejection, ReviewRequest
-from outrider_sandbox.members import RECORDS, judge
+from outrider_sandbox.clearinghouse.members import RECORDS, judge
 
 DECISIONS: Mapping[str, Decision] = {
     "3": Decision("A1", "OUTAUTH0001"),
