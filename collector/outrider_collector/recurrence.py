@@ -36,6 +36,18 @@ _PARTS = {
     "FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", "BYMONTH", "BYMONTHDAY", "BYDAY", "BYYEARDAY", "BYWEEKNO", "BYSETPOS",
 }  # fmt: skip
 _SLOW = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
+_MONTHS, _DAYS, _WEEKS, _YEARDAYS = (
+    "0?[1-9]|1[0-2]",
+    "[+-]?(?:0?[1-9]|[12][0-9]|3[01])",
+    "[+-]?(?:0?[1-9]|[1-4][0-9]|5[0-3])",
+    "[+-]?(?:0{0,2}[1-9]|0?[1-9][0-9]|[12][0-9]{2}|3[0-5][0-9]|36[0-6])",
+)
+_WEEKDAY = "MO|TU|WE|TH|FR|SA|SU"
+_EACH = {
+    "WKST": _WEEKDAY, "BYMONTH": _MONTHS, "BYMONTHDAY": _DAYS, "BYWEEKNO": _WEEKS, "BYYEARDAY": _YEARDAYS,
+    "BYSETPOS": _YEARDAYS, "BYDAY": rf"(?:{_WEEKS})?(?:{_WEEKDAY})",
+}  # fmt: skip
+"""What each of the values in a part may be (3.3.10): dateutil takes more, and reads 0 as if nothing were there."""
 
 
 class RecurrenceError(ValueError):
@@ -70,10 +82,19 @@ def read_rule(text: str) -> Rule:
     for name in ("INTERVAL", "COUNT"):
         if name in parts and not re.fullmatch(r"[1-9]\d{0,5}", parts[name]):
             raise RecurrenceError(f"{name} is a whole number from 1 to 999999, not {parts[name][:40]!r}")
+    _check_lists(parts)
     if "UNTIL" in parts and "COUNT" in parts:
         raise RecurrenceError("a rule has UNTIL or COUNT, not both")
     until = _until(parts.pop("UNTIL")) if "UNTIL" in parts else None
     return Rule(";".join(f"{name}={value}" for name, value in parts.items()), until)
+
+
+def _check_lists(parts: dict[str, str]) -> None:
+    for name, value in parts.items():
+        if name in _EACH and (wrong := [each for each in value.split(",") if not re.fullmatch(_EACH[name], each)]):
+            raise RecurrenceError(f"{name} cannot be {wrong[0][:40]!r}")
+    if parts["FREQ"] in ("DAILY", "WEEKLY") and re.search(r"\d", parts.get("BYDAY", "")):
+        raise RecurrenceError(f"BYDAY={parts['BYDAY'][:40]} counts weekdays, which a rule does MONTHLY or YEARLY")
 
 
 def _until(text: str) -> Instant:
