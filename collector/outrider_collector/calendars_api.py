@@ -72,14 +72,10 @@ def take_calendar(rooms: Rooms, wanted: CalendarText, raw: bytes, *, is_trial: b
     """Read a calendar and record what is new in it, all or nothing; blocks. Raises ValueError; CalendarError
     names the line of its text."""
     from outrider_collector.calendar_import import record
-    from outrider_collector.calendar_lines import CalendarError
+    from outrider_collector.calendar_lines import CalendarError, decode_calendar
     from outrider_collector.calendar_reading import read_calendar
 
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"the calendar is not UTF-8, at byte {error.start}") from None
-    reading = read_calendar(text, wanted.zone, wanted.scope, rooms.clock.now())
+    reading = read_calendar(decode_calendar(raw), wanted.zone, wanted.scope, rooms.clock.now())
     if not wanted.allow_unknown_checks and any(said.scope != ("*",) for said in reading.said):
         known = known_checks(rooms)
         for said in reading.said:

@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo
 
 from dateutil.rrule import rrulestr
 
+from outrider.core.period import midnight
 from outrider.core.units import DAY, Duration, Instant, format_instant, from_datetime
 from outrider.core.wall_time import instant_of, on_wall
 
@@ -106,9 +107,9 @@ def _until(text: str) -> Instant:
         raise RecurrenceError(f"UNTIL {text} is no time") from None
 
 
-def starts(rule: Rule, first: datetime, zone: ZoneInfo, now: Instant) -> Iterator[Instant]:
+def starts(rule: Rule, first: datetime, zone: ZoneInfo, now: Instant, *, are_days: bool = False) -> Iterator[Instant]:
     """The instants at which it happens, from BACK before `now` to AHEAD after it, in order; `first` is a wall time of
-    `zone`. Raises RecurrenceError."""
+    `zone`. A day starts with its first instant, also where its midnight does not exist. Raises RecurrenceError."""
     limit = now + AHEAD if rule.until is None else min(now + AHEAD, rule.until)
     given = 0
     for number, wall in enumerate(_walls(rule, first)):
@@ -123,7 +124,7 @@ def starts(rule: Rule, first: datetime, zone: ZoneInfo, now: Instant) -> Iterato
         if rough < now - BACK:
             continue
         try:
-            start = instant_of(wall, zone)
+            start = midnight(wall.date(), zone) if are_days else instant_of(wall, zone)
         except ValueError as error:
             raise RecurrenceError(f"the occurrence of {wall.date()}: {error}") from None
         if start > limit:

@@ -25,6 +25,8 @@ from outrider_collector.store import StoreFailedError
 T = TypeVar("T")
 
 LONGEST: Duration = 400 * DAY
+_LONGEST_TEXT = 4000
+"""Of a reason or an author: what is recorded stays, and an export of it has to be readable again."""
 _LAST_START: Instant = 2**57  # in the year 6537
 
 _SCHEMA = """
@@ -222,6 +224,9 @@ class WindowRegister:
         return max(self._clock.now(), int(latest) + 1, self._earliest())
 
     def _record(self, made: Announcement) -> Announcement:
+        for field, text in (("reason", made.reason), ("author", made.author)):
+            if len(text) > _LONGEST_TEXT:
+                raise WindowError(f"the {field} has at most {_LONGEST_TEXT} characters", field)
         self._ask(
             "INSERT INTO announcements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (made.window, made.version, made.act, made.start, made.end, made.recorded_at, json.dumps(made.scope),

@@ -254,6 +254,23 @@ async def test_an_event_that_is_gone_cancels_its_window_and_nobody_elses(collect
     assert await acts(collector, calendar(*TWO)) == [("announce", "06-20T02"), ("cancel", "07-01T02")]
 
 
+@pytest.mark.parametrize("said", [(), ("DTSTART:20260620T020000Z", "DURATION:PT1H")])
+async def test_a_message_that_takes_a_series_back_cancels_every_window_of_it(
+    collector: Collector, said: tuple[str, ...]
+) -> None:
+    """Of a CANCEL, RFC 5546 wants the UID alone (3.2.5): without RECURRENCE-ID it means all of the event."""
+    series = calendar(event("s", "20260620T020000Z", "RRULE:FREQ=DAILY;COUNT=3", "SEQUENCE:1"), TWO[1])
+    assert len(await acts(collector, series)) == 4
+
+    def message(sequence: int) -> str:
+        lines = ("BEGIN:VEVENT", "UID:s", f"SEQUENCE:{sequence}", *said, "END:VEVENT")
+        return calendar("\r\n".join(lines) + "\r\n").replace("VERSION:2.0", "VERSION:2.0\r\nMETHOD:CANCEL")
+
+    assert await acts(collector, message(0)) == [], "older than what is known"
+    assert await acts(collector, message(2)) == [("cancel", f"06-{day}T02") for day in (20, 21, 22)]
+    assert await acts(collector, message(2)) == []
+
+
 async def test_what_was_changed_by_hand_stands_until_the_calendar_says_something_new(collector: Collector) -> None:
     window = (await take(collector, calendar(TWO[0]))).json["recorded"][0]["window"]
     await act(collector, window, "extend", by="2h")
@@ -286,7 +303,11 @@ async def test_what_is_over_is_left_alone_and_a_window_that_runs_keeps_its_start
             calendar(TWO[0], event("x", "20260622T020000Z", "X-OUTRIDER-SCOPE:nowhere")),
             "line 9: scope: 'nowhere' is no known check",
         ),
-        (b"\xff\xfe", "is not UTF-8, at byte 0"),
+        (b"BEGIN:VCALENDAR\r\nSUMMARY:\xff\xfe", "line 2: the calendar is not UTF-8, at byte 25"),
+        (
+            calendar(event("l", "20260622T020000Z", "SUMMARY:" + "x" * 4001)),
+            "line 3: the reason has at most 4000 characters",
+        ),
         ("<html>", "line 1"),
     ],
 )
