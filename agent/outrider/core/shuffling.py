@@ -122,8 +122,8 @@ def p_values(
     u, tail = _Sequential(float(seen_u[0])), _Sequential(int(seen_tail[0]))
     left, batch = permutations, _SMALLEST_BATCH
     while left > 0 and not (u.is_settled and tail.is_settled):
-        shuffled = np.tile(table.is_after, (min(left, batch), 1))
-        values_u, values_tail = table.statistics(generator.permuted(shuffled, axis=1))
+        shuffled = _shuffled(table.is_after, min(left, batch), generator)
+        values_u, values_tail = table.statistics(shuffled)
         u.take(values_u)
         tail.take(values_tail)
         left, batch = left - len(shuffled), _BATCH
@@ -169,11 +169,30 @@ class _Table:
         """Where among the `most` slowest runs the wanted one after, and before, is; `most` where it is not there."""
         import numpy as np
 
-        after = is_after[:, self._block[:most]].cumsum(axis=1, dtype=np.int32)
-        before = np.arange(1, most + 1, dtype=np.int32) - after
-        return np.stack(
-            [(after < at[0][:, np.newaxis]).sum(axis=1), (before < at[1][:, np.newaxis]).sum(axis=1)]
-        ).astype(np.int64)
+        rows = is_after[:, self._block[:most]]
+        return np.stack([_nth_true(rows, at[0]), _nth_true(~rows, at[1])])
+
+
+def _nth_true(rows: Bools, nth: Ints) -> Ints:
+    """In each row the place of the nth (from 1) that is true; the row's length where there are fewer."""
+    import numpy as np
+
+    counts, places = np.count_nonzero(rows, axis=1), np.flatnonzero(rows)
+    wanted = np.cumsum(counts) - counts + nth - 1
+    width = rows.shape[1]
+    found = np.full(len(rows), width, dtype=np.int64)
+    is_there = nth <= counts
+    found[is_there] = places[wanted[is_there]] % width
+    return found
+
+
+def _shuffled(is_after: Bools, rows: int, generator: np.random.Generator) -> Bools:
+    """So many arrangements with as many blocks after: those with the largest of equally likely numbers."""
+    import numpy as np
+
+    keys, first = generator.random((rows, len(is_after))), int(np.count_nonzero(~is_after))
+    found: Bools = keys >= np.partition(keys, first, axis=1)[:, first : first + 1]
+    return found
 
 
 @dataclass(slots=True)
