@@ -38,7 +38,8 @@ def add_exchange(app: web.Application) -> None:
 async def _export(request: web.Request) -> web.Response:
     from outrider_collector.calendar_writing import calendar_of  # a library that costs every other request nothing
 
-    body = await asyncio.to_thread(calendar_of, request.app[ROOMS].register.announcements())
+    register = request.app[ROOMS].register
+    body = await asyncio.to_thread(lambda: calendar_of(register.announcements()))
     headers = {"Content-Disposition": 'attachment; filename="outrider-windows.ics"'}
     return web.Response(body=body, content_type="text/calendar", charset="utf-8", headers=headers)
 

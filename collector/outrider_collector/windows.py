@@ -11,7 +11,7 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -196,8 +196,9 @@ class WindowRegister:
             yield
             self._ask("COMMIT")
         except BaseException:
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
+            with suppress(sqlite3.Error):  # what went wrong first is what is told
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
             raise
 
     def _announce(self, wanted: NewWindow) -> Announcement:

@@ -90,16 +90,17 @@ def add_windows(app: web.Application) -> None:
 
 async def _list(request: web.Request) -> web.Response:
     rooms = request.app[ROOMS]
-    known = histories(rooms.register.announcements())
+    known = histories(await asyncio.to_thread(rooms.register.announcements))
     return json_answer({"windows": [_described(history, rooms) for history in known.values()]})
 
 
 async def _history(request: web.Request) -> web.Response:
     rooms = request.app[ROOMS]
     try:
-        return json_answer(_described(rooms.register.history(request.match_info["window"]), rooms))
+        history = await asyncio.to_thread(rooms.register.history, request.match_info["window"])
     except UnknownWindowError as error:
         raise RefusedError(404, str(error)) from None
+    return json_answer(_described(history, rooms))
 
 
 def _described(history: tuple[Announcement, ...], rooms: Rooms) -> Plain:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from collector_support import G1, NOON, Answer, Collector, SettableClock, batch, collecting, run
-from polling_support import until
+from polling_support import until, until_true
 
 from outrider.commands.processes import serving
 from outrider.core.guarantee import Agreement
@@ -392,6 +392,38 @@ async def test_a_followed_calendar_that_fails_changes_nothing_and_says_why(
     await look(collector.rooms, followed)
     assert len(collector.rooms.register.announcements()) == 2, "a file that is gone is not an empty calendar"
     assert followed.plain()["read_at"] == "2026-06-15T12:00:00Z"
+
+
+async def test_an_address_that_cannot_be_read_is_told_without_its_secret(collector: Collector) -> None:
+    followed = Followed(setting("https://[secret/calendar"))
+    await look(collector.rooms, followed)
+    assert followed.trouble == "an address that cannot be read cannot be had: InvalidUrlClientError"
+    assert "secret" not in str(followed.plain())
+
+
+async def test_a_register_that_is_busy_holds_nobody_else_up(collector: Collector, tmp_path: Path) -> None:
+    """A change waits for SQLite's lock, and whoever looks windows up waits for the change; the collector serves on."""
+    with closing(sqlite3.connect(tmp_path / "windows.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        change = asyncio.create_task(collector.announce(**WINDOW))
+        await until_true("the change waits", collector.rooms.register._lock.locked)
+        asked = [
+            asyncio.create_task(collector.get(path)) for path in ("/v1/windows", "/v1/windows.ics", "/v1/windows/w")
+        ]
+        for _ in range(5):
+            assert (await collector.get("/v1/nothing")).http == 404
+        other.execute("ROLLBACK")
+    assert (await change).http == 201, "it was not held up until its patience ended"
+    assert [(await each).http for each in asked] == [200, 200, 404]
+
+
+async def test_a_register_that_stays_busy_refuses_and_records_nothing(collector: Collector, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "windows.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answer = await collector.announce(**WINDOW)
+        assert (answer.http, "locked" in answer.error) == (503, True)
+    assert collector.rooms.register.announcements() == ()
+    assert (await collector.announce(**WINDOW)).http == 201
 
 
 async def test_a_calendar_at_an_address_is_bounded_and_its_secret_is_not_told(collector: Collector) -> None:
