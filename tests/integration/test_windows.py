@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
+from argparse import Namespace
 from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import replace
@@ -17,6 +19,7 @@ from collector_support import G1, NOON, Answer, Collector, SettableClock, batch,
 from polling_support import until, until_true
 
 from outrider.commands.processes import serving
+from outrider.commands.window import _signed
 from outrider.core.guarantee import Agreement
 from outrider.core.units import DAY, HOUR, MINUTE, SECOND, format_instant
 from outrider.strict_yaml import ConfigError
@@ -269,6 +272,30 @@ async def test_a_message_that_takes_a_series_back_cancels_every_window_of_it(
     assert await acts(collector, message(0)) == [], "older than what is known"
     assert await acts(collector, message(2)) == [("cancel", f"06-{day}T02") for day in (20, 21, 22)]
     assert await acts(collector, message(2)) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "excused"), [("card-*", "portal", 0), ("card-*", "card-a", HOUR), ("*", "card-*", HOUR)]
+)
+async def test_a_scope_that_a_calendar_changed_late_is_said_to_excuse_what_it_held_all_along(
+    collector: Collector, first: str, then: str, excused: int
+) -> None:
+    unknown = {"allow_unknown_checks": "true"}
+    await acts(collector, calendar(event("a", "20260620T020000Z", f"X-OUTRIDER-SCOPE:{first}")), **unknown)
+    collector.clock.at += 4 * DAY + 13 * HOUR + 30 * MINUTE
+    await acts(collector, calendar(event("a", "20260620T020000Z", f"X-OUTRIDER-SCOPE:{then}")), **unknown)
+    (window,) = (await collector.get("/v1/windows")).json["windows"]
+    assert (window["scope"], window["excuses"][0]["excused_us"]) == ([then], excused)
+    assert bool(window["late"]) == (excused == 0)
+
+
+async def test_a_container_without_a_user_signs_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> str:
+        raise KeyError("uid not found")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    assert _signed(Namespace(author="")) == {"author": f"user {os.getuid()}"}
+    assert _signed(Namespace(author="anna")) == {"author": "anna"}
 
 
 async def test_what_was_changed_by_hand_stands_until_the_calendar_says_something_new(collector: Collector) -> None:

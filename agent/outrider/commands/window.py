@@ -149,7 +149,7 @@ def _write(text: bytes, file: Path | None) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
-        print(f"outrider window: {file} cannot be written: {error.strerror}", file=sys.stderr)
+        print(f"outrider window: {file or 'standard output'} cannot be written: {error.strerror}", file=sys.stderr)
         return FAILED
     return PASS
 
