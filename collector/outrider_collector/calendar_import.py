@@ -63,7 +63,7 @@ class _Import:
         for key, entry in known.items():
             is_gone = reading.is_whole or entry.sequence <= taken_back.get(entry.uid, -1)
             if is_gone and key not in here and not entry.is_off and entry.end > self._now:
-                self._gone(entry)
+                self._gone(replace(entry, sequence=max(entry.sequence, taken_back.get(entry.uid, 0))))
         return Imported(tuple(self._made), self._unchanged, self._left_alone)
 
     def _take(self, said: Said, entry: Entry | None) -> None:

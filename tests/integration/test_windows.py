@@ -272,6 +272,7 @@ async def test_a_message_that_takes_a_series_back_cancels_every_window_of_it(
     assert await acts(collector, message(0)) == [], "older than what is known"
     assert await acts(collector, message(2)) == [("cancel", f"06-{day}T02") for day in (20, 21, 22)]
     assert await acts(collector, message(2)) == []
+    assert await acts(collector, series) == [], "an older message that comes later brings nothing back"
 
 
 @pytest.mark.parametrize(
