@@ -227,11 +227,11 @@ def test_any_text_is_read_or_refused_with_a_line_that_it_has(text: str) -> None:
 
 def test_what_is_written_is_read_back() -> None:
     start = NOW + 100 * HOUR
-    first = Announcement("w-1", 1, Act.ANNOUNCE, start, start + HOUR, NOW, ("a,b", "c*"), "up;grade, \n\x00 now")
+    first = Announcement("w-1", 1, Act.ANNOUNCE, start, start + HOUR, NOW, ("a,b", "c\\n;*"), "up;grade, \n\x00 now")
     off = Announcement("w-1", 2, Act.CANCEL, start, start + HOUR, NOW + HOUR, ("*",), "")
     (one,) = read_calendar(calendar_of([first]).decode(), None, ("*",), NOW).said
     assert (one.uid, one.sequence, one.start, one.end) == ("w-1@outrider", 0, start, start + HOUR)
-    assert (one.scope, one.reason, one.is_off) == (("a,b", "c*"), "up;grade, now", False)
+    assert (one.scope, one.reason, one.is_off) == (("a,b", "c\\n;*"), "up;grade, now", False)
     (two,) = read_calendar(calendar_of([first, off]).decode(), None, ("*",), NOW).said
     assert (two.uid, two.sequence, two.is_off) == ("w-1@outrider", 1, True)
     assert calendar_of([first, off]) == calendar_of([first, off])
