@@ -17,6 +17,7 @@ from outrider.core.outcome import STANDINGS, OutcomeClass, Standing
 from outrider.core.units import SECOND
 from outrider.core.wire import Phases
 from outrider.purse import Withheld
+from outrider.references import References
 from outrider.runner import Ended
 from outrider.shipper import Shipper
 from outrider.spool import Outbox
@@ -51,10 +52,10 @@ class _Spool(Collector):
         for reason in ("quota", "unwritable", "corrupt"):
             dropped.add_metric([self._outbox.agent, self._labels["region"], reason], counts.get(f"dropped_{reason}", 0))
         yield dropped
-        if self._shipper.offset is not None:
-            offset, error = self._shipper.offset.offset / SECOND, self._shipper.offset.error / SECOND
-            yield self._gauge("outrider_clock_offset_seconds", "Collector's clock minus ours", offset)
-            yield self._gauge("outrider_clock_error_seconds", "Half width of the offset's error bar", error)
+        if (found := self._shipper.collector_clock.read().offset) is not None:
+            yield self._gauge("outrider_clock_offset_seconds", "Collector's clock minus ours", found.offset / SECOND)
+            told = "Half width of the offset's error bar"
+            yield self._gauge("outrider_clock_error_seconds", told, found.error / SECOND)
 
     def _gauge(self, name: str, text: str, value: float) -> Metric:
         family = GaugeMetricFamily(name, text, labels=list(self._labels))
@@ -62,13 +63,34 @@ class _Spool(Collector):
         return family
 
 
+class _References(Collector):
+    """What the last look at the reference targets reached."""
+
+    def __init__(self, references: References, labels: dict[str, str]) -> None:
+        self._references = references
+        self._labels = labels
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(
+            "outrider_reference_reached",
+            "Whether the last look at a reference target reached it",
+            labels=[*self._labels, "reference"],
+        )
+        if (reached := self._references.reached) is not None:
+            for name in self._references.names:
+                family.add_metric([*self._labels.values(), name], name in reached)
+        yield family
+
+
 class AgentMetrics:
     """The agent's metrics; `observe` and `missed` are the runner's hooks."""
 
-    def __init__(self, outbox: Outbox, shipper: Shipper, region: str) -> None:
+    def __init__(self, outbox: Outbox, shipper: Shipper, region: str, references: References | None = None) -> None:
         self._where = {"region": region, "agent": outbox.agent}
         self.registry = CollectorRegistry()
         self.registry.register(_Spool(outbox, shipper, {"agent": outbox.agent, "region": region}))
+        if references is not None:
+            self.registry.register(_References(references, self._where))
 
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(name, text, (*_LABELS, *labels), registry=self.registry)

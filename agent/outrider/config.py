@@ -35,6 +35,7 @@ from outrider.hygiene import asked_for, private_values, problems, refuse_cards
 from outrider.probes import HTTP_SCHEMES, Target, endpoint
 from outrider.probes.table import NEEDS, PROBES
 from outrider.purse import Purse
+from outrider.references import References, ReferenceSettings, read_references
 from outrider.resources import shipped
 from outrider.scenario import Scenario, held_against, references
 from outrider.spool import DEFAULT_QUOTA, HIGHEST_NUMBER
@@ -48,6 +49,7 @@ from outrider.strict_yaml import (
     load_file,
     nearest,
 )
+from outrider.transport import StreamRequest, Transport
 from outrider.zones import read_zone
 
 _SCHEMES = ("http", "https", "tcp", "tls", "udp")
@@ -130,6 +132,7 @@ class AgentFile(_File, frozen=True, kw_only=True):
     checks: list[CheckSettings]
     outcomes: list[OutcomeRule] = []
     money: MoneySettings = MoneySettings()
+    references: ReferenceSettings = ReferenceSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +159,25 @@ class AgentConfig:
     private_values: frozenset[str] = field(repr=False)
     daily_cap: Mapping[str, int]
     kill_switch: Path | None
+    references: Mapping[str, StreamRequest]
+    reference_interval: Duration
+    reference_timeout: Duration
 
     def purse(self, clock: Clock) -> Purse:
         """The agent's purse; its file is beside the spool."""
         path = self.spool_path.with_name(f"{self.spool_path.name}.money")
         return Purse(path, self.daily_cap, self.kill_switch, clock)
+
+    @property
+    def clock_path(self) -> Path:
+        """Where the agent remembers the collector's clock, beside the spool."""
+        return self.spool_path.with_name(f"{self.spool_path.name}.clock")
+
+    def references_over(self, transport: Transport, clock: Clock) -> References:
+        """The agent's references."""
+        return References(
+            self.references, transport, clock, interval=self.reference_interval, timeout=self.reference_timeout
+        )
 
 
 def load_agent(path: Path, environ: Mapping[str, str] = os.environ) -> AgentConfig:
@@ -168,7 +185,8 @@ def load_agent(path: Path, environ: Mapping[str, str] = os.environ) -> AgentConf
     loaded = load_file(path, AgentFile, names=ProcessNames(environ, path.parent), inspect=refuse_cards)
     file = loaded.value
     number = _number(loaded)
-    checks = tuple(_checks(loaded, path.parent))
+    targets = {name: _target(loaded, name, path.parent) for name in file.targets}
+    checks = tuple(_checks(loaded, path.parent, targets))
     names = {name for check in checks for name in secret_names(check.scenario)}
     secrets = _secrets(loaded, names, environ)
     _check_caps(loaded, checks)
@@ -191,6 +209,9 @@ def load_agent(path: Path, environ: Mapping[str, str] = os.environ) -> AgentConf
         private_values=frozenset(value for check in checks for value in private_values(check.scenario)),
         daily_cap=file.money.daily_cap,
         kill_switch=path.parent / file.money.kill_switch if file.money.kill_switch else None,
+        references=read_references(loaded, file.references, targets, [check.target for check in checks]),
+        reference_interval=int(file.references.interval),
+        reference_timeout=int(file.references.timeout),
     )
 
 
@@ -230,10 +251,9 @@ def _from_outside_in_headers(loaded: Loaded[AgentFile]) -> Iterable[str]:
             yield from (value for value, reference in located.masks if reference in written)
 
 
-def _checks(loaded: Loaded[AgentFile], base: Path) -> Iterable[Check]:
+def _checks(loaded: Loaded[AgentFile], base: Path, targets: Mapping[str, Target]) -> Iterable[Check]:
     file, seen = loaded.value, set[str]()
     folders = [base / folder for folder in file.scenario_dirs]
-    targets = {name: _target(loaded, name, base) for name in file.targets}
     scenarios: dict[str, Scenario] = {}
     for number, wanted in enumerate(file.checks):
         at: tuple[str | int, ...] = ("checks", number)

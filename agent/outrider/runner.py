@@ -11,8 +11,9 @@ import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from outrider.clock import Clock
+from outrider.clock import MachineClock
 from outrider.codecs.records import encode_record
+from outrider.core.clock_estimate import Reading
 from outrider.core.outcome import Finding
 from outrider.core.timetable import Slot
 from outrider.core.units import MILLISECOND, SECOND, Duration, Instant
@@ -29,16 +30,19 @@ _LONGEST_SLEEP: Duration = 10 * SECOND
 
 
 class LoopLag:
-    """Watches how late the event loop wakes up; a run measured by a late loop is void, not slow.
+    """Watches how late the event loop wakes up, and whether the machine slept; a run measured by a late loop, or on a
+    machine that was asleep meanwhile, is void, not slow.
 
     Run `watch` as a task. Readings are monotonic microseconds.
     """
 
-    def __init__(self, clock: Clock, limit: Duration = LAG_LIMIT) -> None:
+    def __init__(self, clock: MachineClock, limit: Duration = LAG_LIMIT) -> None:
         self._clock = clock
         self._limit = limit
         self._late_at: Instant = -1
         self._due: Duration | None = None
+        self._slept_at: Instant = -1
+        self._asleep = self._time_asleep()
         self.worst: Duration = 0
 
     async def watch(self) -> None:
@@ -47,13 +51,22 @@ class LoopLag:
             await asyncio.sleep(_LAG_BEAT / SECOND)
             self._note(self._clock.monotonic())
 
+    def _time_asleep(self) -> Duration:
+        """Since boot: the boot clock goes on then, the monotonic one does not."""
+        return self._clock.boottime() - self._clock.monotonic()
+
     def _note(self, now: Duration) -> None:
+        if (asleep := self._time_asleep()) - self._asleep > self._limit:
+            self._slept_at = now
+        self._asleep = max(asleep, self._asleep)
         if self._due is not None and now - self._due > self._limit:
             self._late_at, self.worst = now, max(self.worst, now - self._due)
 
     def finding_since(self, began: Duration) -> Finding | None:
         # The beat may be as late as the run that asks, and not have had its turn yet.
         self._note(self._clock.monotonic())
+        if self._slept_at >= began:
+            return Finding("suspended", "agent/clock", "the machine was suspended during the run")
         if self._late_at < began:
             return None
         return Finding("loop-lag", "agent/loop", f"the agent itself was late by more than {self._limit // 1000} ms")
@@ -70,7 +83,7 @@ class Ended:
 class Runner:
     """Runs every check until `stop`, then lets what is under way end.
 
-    `offset` gives the current estimate of (clock offset, its error), or (None, None).
+    `read` reads this machine's clocks, and says how far they are from the collector's.
     """
 
     def __init__(
@@ -79,7 +92,7 @@ class Runner:
         surroundings: Surroundings,
         outbox: Outbox,
         *,
-        offset: Callable[[], tuple[Duration | None, Duration | None]],
+        read: Callable[[], Reading],
         observe: Callable[[Ended], None] = lambda _: None,
         missed: Callable[[str, int], None] = lambda _check, _slots: None,
         purse: Purse | None = None,
@@ -88,7 +101,7 @@ class Runner:
         self.checks = tuple(checks)
         self._around = surroundings
         self._outbox = outbox
-        self._offset = offset
+        self._read = read
         self._observe = observe
         self._missed = missed
         self._purse = purse
@@ -150,21 +163,20 @@ class Runner:
 
     async def _run(self, check: Check, slot: Slot) -> None:
         execution = Execution(check, self._around)
-        offset, error = self._offset()
+        reading = self._read()
         await execution.measure()
         lateness = execution.started_at - slot.at
 
         def record(purpose: str) -> RunRecord:
             is_over = purpose != "probe"
-            return execution.record(
-                purpose=purpose, scheduled_at=slot.at, clock_offset=offset, clock_error=error, is_over=is_over
-            )
+            return execution.record(purpose=purpose, scheduled_at=slot.at, reading=reading, is_over=is_over)
 
         async def keep(kept: RunRecord) -> None:
             await self._outbox.append(encode_record(kept))
             self._observe(Ended(kept, lateness))
 
         async def finish() -> None:
+            await execution.consult_references()
             # A failure is recorded as promptly as a success: cleaning up may take longer than the accounts wait.
             keeping = asyncio.create_task(keep(record("probe")))
             if execution.cleanup is CleanupState.UNCONFIRMED:

@@ -18,6 +18,7 @@ import pytest
 
 from outrider.codecs.outcome_table import OUTCOME_TABLE
 from outrider.codecs.records import decode_record
+from outrider.core.clock_estimate import Offset, Reading
 from outrider.core.outcome import Finding, OutcomeClass
 from outrider.core.timetable import Timetable
 from outrider.core.units import HOUR, MILLISECOND, SECOND, parse_instant
@@ -72,12 +73,18 @@ class LoopClock:
     def __init__(self, loop: JumpingLoop) -> None:
         self._loop = loop
         self._stepped = START
+        self.asleep = 0
 
     def now(self) -> int:
         return self._stepped + self.monotonic()
 
     def monotonic(self) -> int:
         return round(self._loop.time() * SECOND)
+
+    boot = "b00t"
+
+    def boottime(self) -> int:
+        return self.monotonic() + self.asleep
 
     def step(self, duration: int) -> None:
         self._stepped += duration
@@ -137,7 +144,7 @@ class House:
         self.when_missed: Callable[[], None] = lambda: None
         self.lag: Lag = NoLag()
         self.wire = Wire(loop, lambda number: 100 * MILLISECOND)
-        self.runner = Runner((), self._surroundings(), outbox, offset=lambda: (None, None))
+        self.runner = Runner((), self._surroundings(), outbox, read=Reading)
 
     def _surroundings(self) -> Surroundings:
         return Surroundings(
@@ -150,7 +157,7 @@ class House:
             checks,
             self._surroundings(),
             self.outbox,
-            offset=lambda: (-300, 40),
+            read=lambda: Reading("b00t", 77, Offset(-300, 40)),
             observe=self.ended.append,
             missed=self._note_missed,
         )
@@ -228,7 +235,7 @@ def test_every_slot_has_its_run_and_every_run_its_record(house: House) -> None:
     one = records[0]
     assert (one.check, one.scenario, one.region, one.purpose) == ("asking", "asking", "us-east", "probe")
     assert (one.outcome, one.latency, one.interval) == ("ok", 100 * MILLISECOND, SECOND)
-    assert (one.clock_offset, one.clock_error) == (-300, 40)
+    assert (one.clock_offset, one.clock_error, one.boot, one.boottime) == (-300, 40, "b00t", 77)
     assert [ended.record for ended in house.ended] == records
 
 
@@ -464,6 +471,27 @@ def test_the_run_that_blocked_the_loop_is_void_although_the_watch_had_no_turn_ye
     assert before is None
     assert after is not None
     assert after.place == "agent/loop"
+
+
+def test_a_run_during_which_the_machine_slept_is_void_and_its_neighbours_are_not(loop: JumpingLoop) -> None:
+    async def ask() -> list[Finding | None]:
+        clock = LoopClock(loop)
+        lag = LoopLag(clock)
+        watching = asyncio.create_task(lag.watch())
+        found = []
+        for slept in (0, 15 * SECOND, 0):
+            await loop.pass_time(SECOND)
+            began = clock.monotonic()
+            await loop.pass_time(SECOND)
+            clock.asleep += slept
+            found.append(lag.finding_since(began))
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        return found
+
+    before, during, after = loop.run_until_complete(ask())
+    assert before is after is None
+    assert during == Finding("suspended", "agent/clock", "the machine was suspended during the run")
 
 
 def test_the_worst_lateness_is_kept(loop: JumpingLoop) -> None:

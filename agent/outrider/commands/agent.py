@@ -11,6 +11,7 @@ from pathlib import Path
 
 from outrider.agent_http import AgentMetrics, Readiness, build_app
 from outrider.clock import SystemClock
+from outrider.collector_clock import CollectorClock
 from outrider.commands import BAD_CONFIG, FAILED, PASS, complain
 from outrider.commands.processes import log_to_stderr, run_on_loop, serving, stop_on_signals
 from outrider.config import AgentConfig, load_agent
@@ -69,17 +70,20 @@ async def _serve(config: AgentConfig, outbox: Outbox, clock: SystemClock, *, wit
             outbox.set_aside,
             outbox.epoch,
         )
+    collector_clock = CollectorClock(clock, config.clock_path)
     shipper = Shipper(
         outbox,
         url=config.collector_url,
         region=config.region,
         clock=clock,
+        collector_clock=collector_clock,
         interval=config.ship_interval,
         warn=log.warning,
     )
-    metrics = AgentMetrics(outbox, shipper, config.region)
     lag = LoopLag(clock)
     transport = Wires(clock)
+    references = config.references_over(transport, clock)
+    metrics = AgentMetrics(outbox, shipper, config.region, references)
     redactor = Redactor(config.secret_values | config.private_values)
     surroundings = Surroundings(
         region=config.region,
@@ -88,12 +92,9 @@ async def _serve(config: AgentConfig, outbox: Outbox, clock: SystemClock, *, wit
         generate=Generators(clock, outbox, config.secrets.__getitem__, config.number),
         table=config.table,
         lag=lag,
+        references=references,
         describe=lambda text: printable(redactor.detail(text)),
     )
-
-    def offset() -> tuple[Duration | None, Duration | None]:
-        found = shipper.offset
-        return (None, None) if found is None else (found.offset, found.error)
 
     told: dict[str, str] = {}
 
@@ -111,7 +112,7 @@ async def _serve(config: AgentConfig, outbox: Outbox, clock: SystemClock, *, wit
         config.checks,
         surroundings,
         outbox,
-        offset=offset,
+        read=collector_clock.read,
         observe=observe,
         missed=metrics.missed,
         purse=config.purse(clock),
@@ -127,7 +128,9 @@ async def _serve(config: AgentConfig, outbox: Outbox, clock: SystemClock, *, wit
             gc.collect()
             gc.freeze()
             await shipper.greet(_GREETING)
-            background = [asyncio.create_task(lag.watch()), asyncio.create_task(shipper.run())]
+            if not references.names:
+                log.info("no reference targets: an outage of this agent's own line would count against the service")
+            background = [asyncio.create_task(each) for each in (lag.watch(), shipper.run(), references.watch())]
             await runner.run()
             for task in background:
                 task.cancel()
