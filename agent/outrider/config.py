@@ -35,6 +35,7 @@ from outrider.hygiene import asked_for, private_values, problems, refuse_cards
 from outrider.probes import HTTP_SCHEMES, Target, endpoint
 from outrider.probes.table import NEEDS, PROBES
 from outrider.purse import Purse
+from outrider.redact import MASK
 from outrider.references import References, ReferenceSettings, read_references
 from outrider.resources import shipped
 from outrider.scenario import Scenario, held_against, references
@@ -43,6 +44,7 @@ from outrider.strict_yaml import (
     ConfigError,
     DurationText,
     Loaded,
+    Place,
     ProcessNames,
     SizeText,
     default,
@@ -55,6 +57,7 @@ from outrider.zones import read_zone
 _SCHEMES = ("http", "https", "tcp", "tls", "udp")
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _DIGITS = re.compile(r"[0-9]{1,3}")
+_FILE = re.compile(r"\$\{file:([^}]*)\}")
 _STEP = re.compile(r"[^.\[\]`]+")
 
 
@@ -139,7 +142,8 @@ class AgentFile(_File, frozen=True, kw_only=True):
 class AgentConfig:
     """What an agent runs by. `secret_values` are to be masked wherever text leaves the process: the scenarios' secrets
     and what came into targets' headers from outside; `private_values`, what the scenarios say about people, in
-    details of results."""
+    details of results. `sources` are the files that it was read from; `shown` is its file for people, as it is written:
+    what comes from outside by its reference, headers without their values."""
 
     name: str
     region: str
@@ -162,6 +166,8 @@ class AgentConfig:
     references: Mapping[str, StreamRequest]
     reference_interval: Duration
     reference_timeout: Duration
+    sources: frozenset[Path]
+    shown: Any
 
     def purse(self, clock: Clock) -> Purse:
         """The agent's purse; its file is beside the spool."""
@@ -212,7 +218,30 @@ def load_agent(path: Path, environ: Mapping[str, str] = os.environ) -> AgentConf
         references=read_references(loaded, file.references, targets, [check.target for check in checks]),
         reference_interval=int(file.references.interval),
         reference_timeout=int(file.references.timeout),
+        sources=_sources(loaded, path),
+        shown=_shown(loaded.located.value, loaded.located.written),
     )
+
+
+def _sources(loaded: Loaded[AgentFile], path: Path) -> frozenset[Path]:
+    """The agent's file, the scenarios it names, and the files whose text came into it."""
+    folders = [path.parent / folder for folder in loaded.value.scenario_dirs]
+    found = {path}
+    for number, check in enumerate(loaded.value.checks):
+        found.add(_find_scenario(loaded, ("checks", number, "scenario"), check.scenario, folders, path.parent))
+    for _, reference in loaded.located.masks:
+        found |= {path.parent / name for name in _FILE.findall(reference)}
+    return frozenset(found)
+
+
+def _shown(value: Any, written: Mapping[Place, str], at: Place = ()) -> Any:
+    if isinstance(value, dict):
+        return {key: _shown(each, written, (*at, key)) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_shown(each, written, (*at, number)) for number, each in enumerate(value)]
+    if at[:1] == ("targets",) and at[2:3] == ("headers",):
+        return MASK
+    return written.get(at, value)
 
 
 def _number(loaded: Loaded[AgentFile]) -> int:

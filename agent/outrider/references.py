@@ -100,14 +100,18 @@ class References:
         interval: Duration = 10 * SECOND,
         timeout: Duration = 2 * SECOND,
     ) -> None:
-        self._requests = dict(requests)
-        self._named = frozenset(name for name, request in requests.items() if not _is_literal(request.host))
         self._transport = transport
         self._clock = clock
-        self._interval = interval
-        self._timeout = timeout
         self._rounds: deque[Round] = deque(maxlen=_ROUNDS_KEPT)
         self._turn = asyncio.Lock()
+        self.serve(requests, interval, timeout)
+
+    def serve(self, requests: Mapping[str, StreamRequest], interval: Duration, timeout: Duration) -> None:
+        """Look at these from now on."""
+        self._requests = dict(requests)
+        self._named = frozenset(name for name, request in requests.items() if not _is_literal(request.host))
+        self._interval = interval
+        self._timeout = timeout
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -120,8 +124,9 @@ class References:
 
     async def watch(self) -> None:
         """Look at them again and again. Raises only CancelledError."""
-        while self._requests:
-            await self._look(self._clock.monotonic())
+        while True:
+            if self._requests:
+                await self._look(self._clock.monotonic())
             await asyncio.sleep(self._interval / SECOND)
 
     async def finding(self, outcome: Outcome, began: Duration) -> Finding | None:

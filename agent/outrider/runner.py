@@ -1,7 +1,8 @@
 """The loop: timetable -> scenario -> probe -> spool, one per check.
 
 A run never overlaps its predecessor, and what it has to undo afterwards never delays the next slot. The runner
-decides nothing about what an answer means, and waits for nobody but its own spool.
+decides nothing about what an answer means, and waits for nobody but its own spool. The checks may be others from one
+moment to the next: those that stay the same do not notice.
 """
 
 from __future__ import annotations
@@ -73,6 +74,28 @@ class LoopLag:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What became of the checks, by name, when others took their place."""
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        parts = [f"{kind}: {', '.join(getattr(self, kind))}" for kind in self.__slots__ if getattr(self, kind)]
+        return "; ".join(parts) or "the same checks"
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """A check whose timetable is being served. `leave` ends that after the run it is in."""
+
+    check: Check
+    leave: asyncio.Event
+    task: asyncio.Task[None]
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """What observers (metrics, the demo's table) are told when a run is recorded."""
 
@@ -107,28 +130,62 @@ class Runner:
         self._purse = purse
         self._withheld = withheld
         self._stopping = asyncio.Event()
+        self._served: dict[str, _Served] = {}
+        self._group: asyncio.TaskGroup | None = None
         self._afterwards: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Serve the timetables until `stop`; returns when the last run and its cleanup are recorded."""
         async with asyncio.TaskGroup() as group:
+            self._group = group
             for check in self.checks:
-                group.create_task(self._serve(check), name=f"check {check.name}")
+                self._begin(group, check)
+            await self._stopping.wait()
         if self._afterwards:
             await asyncio.gather(*self._afterwards)
 
     def stop(self) -> None:
         """Begin no more runs."""
         self._stopping.set()
+        for each in self._served.values():
+            each.leave.set()
 
-    async def _serve(self, check: Check) -> None:
+    def serve(self, checks: Iterable[Check], surroundings: Surroundings, purse: Purse | None = None) -> Change:
+        """Serve these from now on. A check that is as before keeps its timetable and the run it is in; one that was
+        changed or removed ends the run it is in, and a changed one begins with the next slot after that."""
+        before = {check.name: check for check in self.checks}
+        after = {check.name: check for check in checks}
+        change = Change(
+            tuple(name for name in after if name not in before),
+            tuple(name for name in before if name not in after),
+            tuple(name for name, check in after.items() if name in before and before[name] != check),
+        )
+        self.checks, self._around, self._purse = tuple(after.values()), surroundings, purse
+        if self._group is not None and not self._stopping.is_set():
+            for name in (*change.removed, *change.changed):
+                self._served[name].leave.set()
+            for name in (*change.added, *change.changed):
+                self._begin(self._group, after[name])
+        return change
+
+    def _begin(self, group: asyncio.TaskGroup, check: Check) -> None:
+        """Behind whoever served a check of this name before, for no two runs of it overlap."""
+        predecessor = self._served.get(check.name)
+        leave = asyncio.Event()
+        waited_for = None if predecessor is None else predecessor.task
+        task = group.create_task(self._serve(check, leave, waited_for), name=f"check {check.name}")
+        self._served[check.name] = _Served(check, leave, task)
+
+    async def _serve(self, check: Check, leave: asyncio.Event, predecessor: asyncio.Task[None] | None) -> None:
+        if predecessor is not None:
+            await asyncio.wait((predecessor,))
         last: Instant | None = None
-        while not self._stopping.is_set():
+        while not leave.is_set():
             slot = check.timetable.next_slot(self._around.clock.now(), last)
             self._skip(check, slot.missed)
             last = slot.at - check.interval  # what was missed is told
-            await self._wait_until(slot.at, check.interval)
-            if self._stopping.is_set():
+            await self._wait_until(slot.at, check.interval, leave)
+            if leave.is_set():
                 return
             if self._around.clock.now() < slot.at:
                 continue  # the clock was set back: ask for the slot anew
@@ -151,15 +208,15 @@ class Runner:
             self._outbox.count("skipped", slots)
             self._missed(check.name, slots)
 
-    async def _wait_until(self, instant: Instant, interval: Duration) -> None:
+    async def _wait_until(self, instant: Instant, interval: Duration, leave: asyncio.Event) -> None:
         """Sleep by the wall clock, looking again every few seconds since it may be set.
 
-        Comes back early when stopping, and when the clock was set back by more than an interval.
+        Comes back early when leaving, and when the clock was set back by more than an interval.
         """
         longest = max(0, instant - self._around.clock.now()) + interval
-        while 0 < (left := instant - self._around.clock.now()) <= longest and not self._stopping.is_set():
+        while 0 < (left := instant - self._around.clock.now()) <= longest and not leave.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), min(left, _LONGEST_SLEEP) / SECOND)
+                await asyncio.wait_for(leave.wait(), min(left, _LONGEST_SLEEP) / SECOND)
 
     async def _run(self, check: Check, slot: Slot) -> None:
         execution = Execution(check, self._around)

@@ -26,6 +26,7 @@ from outrider.commands.processes import serving
 from outrider.core.clock_estimate import Offset
 from outrider.core.units import HOUR, SECOND, Duration
 from outrider.core.wire import Batch, BatchAnswer, Phases, RunRecord
+from outrider.reloading import Reloaded
 from outrider.runner import Ended
 from outrider.shipper import MOST_BYTES, MOST_RECORDS, Shipper
 from outrider.spool import Outbox, conservation
@@ -747,13 +748,17 @@ async def test_the_agents_metrics_tell_its_runs_its_ledger_and_its_clock(
     shipper = await Shipping(outbox, clock).run(collector.url)
     outbox.count("scheduled")
     await outbox.append(encode_record(run()))
+
+    async def never() -> Reloaded:
+        raise AssertionError("nobody asked for that")
+
     metrics = AgentMetrics(outbox, shipper, "east")
     phases = Phases(resolve=1, connect=2, tls=3, send=400_000, wait=100_000, receive=SECOND)
     metrics.observe(Ended(run(latency=9 * SECOND, phases=phases), lateness=2000))
     metrics.observe(Ended(run(outcome="service_down", latency=11 * SECOND, cleanup="unconfirmed"), lateness=3000))
     metrics.missed("eligibility", 4)
     why_not = ["no check is configured"]
-    async with serving(build_app(metrics, Readiness(lambda: why_not[0])), "127.0.0.1", 0) as url, \
+    async with serving(build_app(metrics, Readiness(lambda: why_not[0]), never, bytes), "127.0.0.1", 0) as url, \
             aiohttp.ClientSession() as session:  # fmt: skip
         async with session.get(f"{url}/metrics") as response:
             lines = (await response.text()).splitlines()

@@ -25,7 +25,7 @@ from outrider.core.units import HOUR, MILLISECOND, SECOND, parse_instant
 from outrider.core.wire import Phases, RunRecord
 from outrider.execution import Check, Lag, NoLag, Surroundings
 from outrider.probes import Target
-from outrider.runner import Ended, LoopLag, Runner
+from outrider.runner import Change, Ended, LoopLag, Runner
 from outrider.scenario import Scenario
 from outrider.spool import Outbox, conservation
 from outrider.transport import Exchange, HttpReply, HttpRequest
@@ -144,9 +144,9 @@ class House:
         self.when_missed: Callable[[], None] = lambda: None
         self.lag: Lag = NoLag()
         self.wire = Wire(loop, lambda number: 100 * MILLISECOND)
-        self.runner = Runner((), self._surroundings(), outbox, read=Reading)
+        self.runner = Runner((), self.surroundings(), outbox, read=Reading)
 
-    def _surroundings(self) -> Surroundings:
+    def surroundings(self) -> Surroundings:
         return Surroundings(
             region="us-east", transport=self.wire, clock=self.clock, generate=str, table=OUTCOME_TABLE, lag=self.lag
         )
@@ -155,7 +155,7 @@ class House:
         self.wire = Wire(self.loop, took if callable(took) else lambda number: took, **more)
         self.runner = Runner(
             checks,
-            self._surroundings(),
+            self.surroundings(),
             self.outbox,
             read=lambda: Reading("b00t", 77, Offset(-300, 40)),
             observe=self.ended.append,
@@ -419,6 +419,71 @@ def test_what_was_scheduled_is_found_again_in_the_ledger(house: House) -> None:
     serve(house, 40 * SECOND)
     promised, kept = conservation(house.outbox.counts())
     assert promised == kept > 20
+
+
+# --- other checks while it runs ----------------------------------------------------------------------------------
+
+
+def replaced(house: House, *checks: Check, after: int, changes: list[Change] | None = None) -> None:
+    """Have other checks served from then on."""
+
+    def replace() -> None:
+        change = house.runner.serve(checks, house.surroundings())
+        if changes is not None:
+            changes.append(change)
+
+    house.at(house.clock.now() + after, replace)
+
+
+def of(records: list[RunRecord], name: str) -> list[RunRecord]:
+    return [record for record in records if record.check == name]
+
+
+def test_a_check_that_stays_the_same_keeps_its_slots_and_the_run_it_is_in(house: House) -> None:
+    house.prepare(check(), check("gone"), took=900 * MILLISECOND)
+    changes: list[Change] = []
+    for after in range(1, 6):
+        replaced(house, check(), *([check("new")] if after % 2 else []), after=after * SECOND, changes=changes)
+    records = of(serve(house, 8 * SECOND), "asking")
+    assert len(records) == 8
+    assert gaps(records) == [1] * 7
+    assert ("asking", 1) not in house.missed
+    assert changes[:3] == [Change(("new",), ("gone",)), Change((), ("new",)), Change(("new",))]
+
+
+def test_a_check_that_is_removed_ends_its_run_and_begins_no_other(house: House) -> None:
+    house.prepare(check(), check("gone"), took=900 * MILLISECOND)
+    replaced(house, check(), after=2_500 * MILLISECOND)
+    records = of(serve(house, 6 * SECOND), "gone")
+    assert [record.outcome for record in records] == ["ok"] * len(records)
+    assert 2 <= len(records) <= 3
+    assert conservation(house.outbox.counts())[0] == conservation(house.outbox.counts())[1]
+
+
+def test_a_check_that_is_changed_never_overlaps_its_old_self_and_goes_by_its_new_timetable(house: House) -> None:
+    house.prepare(check(interval=2 * SECOND), took=1_700 * MILLISECOND)
+    changes: list[Change] = []
+    replaced(house, check(interval=4 * SECOND), after=5 * SECOND, changes=changes)
+    records = serve(house, 20 * SECOND)
+    assert changes == [Change(changed=("asking",))]
+    assert house.wire.most_under_way == 1
+    assert [record.interval for record in records] == sorted(record.interval for record in records)
+    assert {record.interval // SECOND for record in records} == {2, 4}
+    assert set(gaps([each for each in records if each.interval == 4 * SECOND])) == {4}
+    assert house.missed == []
+
+
+def test_a_runner_without_checks_waits_for_some(house: House) -> None:
+    house.prepare()
+    replaced(house, check(), after=3 * SECOND)
+    assert len(serve(house, 6 * SECOND)) == 3
+
+
+def test_a_runner_that_stops_begins_nothing_new(house: House) -> None:
+    house.prepare(check())
+    house.at(house.clock.now() + 2 * SECOND, house.runner.stop)
+    replaced(house, check(), check("new"), after=2_000_001)
+    assert of(serve(house, 6 * SECOND), "new") == []
 
 
 # --- a late loop -------------------------------------------------------------------------------------------------
