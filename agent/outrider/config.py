@@ -26,6 +26,7 @@ import msgspec
 from outrider.clock import Clock
 from outrider.codecs.extras import MissingExtraError, require
 from outrider.codecs.outcome_table import OUTCOME_TABLE
+from outrider.collector_access import AccessFiles
 from outrider.core.outcome import OutcomeClass, OutcomeTable, Rule
 from outrider.core.timetable import Timetable
 from outrider.core.units import Duration, format_duration
@@ -66,10 +67,15 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class CollectorSettings(_File, frozen=True, kw_only=True):
-    """Where results go. `interval` is the pause between batches."""
+    """Where results go. `interval` is the pause between batches; `credential_file` is what `outrider enroll` writes,
+    beside the spool without; the others are for a collector that speaks TLS."""
 
     url: str
     interval: DurationText = default(DurationText, "1s")
+    credential_file: str | None = None
+    ca_file: str | None = None
+    client_cert_file: str | None = None
+    client_key_file: str | None = None
 
 
 class SpoolSettings(_File, frozen=True, kw_only=True):
@@ -149,6 +155,7 @@ class AgentConfig:
     region: str
     number: int
     collector_url: str
+    collector_files: AccessFiles
     ship_interval: Duration
     spool_path: Path
     spool_quota: int
@@ -201,6 +208,7 @@ def load_agent(path: Path, environ: Mapping[str, str] = os.environ) -> AgentConf
         region=file.region,
         number=number,
         collector_url=_url(loaded, ("collector", "url"), file.collector.url),
+        collector_files=_collector_files(loaded, path.parent),
         ship_interval=file.collector.interval,
         spool_path=path.parent / file.spool.path,
         spool_quota=file.spool.quota,
@@ -221,6 +229,21 @@ def load_agent(path: Path, environ: Mapping[str, str] = os.environ) -> AgentConf
         sources=_sources(loaded, path),
         shown=_shown(loaded.located.value, loaded.located.written),
     )
+
+
+def _collector_files(loaded: Loaded[AgentFile], base: Path) -> AccessFiles:
+    """How the agent proves who it is. The credential may still be to come."""
+    file = loaded.value.collector
+    for key in ("ca_file", "client_cert_file", "client_key_file"):
+        name = getattr(file, key)
+        if name is not None and not (base / name).is_file():
+            raise loaded.located.error(("collector", key), f"there is no file {str(base / name)!r}")
+    if (file.client_cert_file is None) != (file.client_key_file is None):
+        given = "client_cert_file" if file.client_cert_file else "client_key_file"
+        raise loaded.located.error(("collector", given), "a client certificate and its key come together")
+    credential = file.credential_file or f"{loaded.value.spool.path}.credential"
+    others = (file.ca_file, file.client_cert_file, file.client_key_file)
+    return AccessFiles(base / credential, *(None if name is None else base / name for name in others))
 
 
 def _sources(loaded: Loaded[AgentFile], path: Path) -> frozenset[Path]:

@@ -38,6 +38,7 @@ _FOR_LIFE = {
     "number": "number",
     "collector.url": "collector_url",
     "collector.interval": "ship_interval",
+    "collector's files": "collector_files",
     "spool.path": "spool_path",
     "spool.quota": "spool_quota",
     "spool.retention": "spool_retention",

@@ -3,7 +3,8 @@
 Rules (delivery)
 ----------------
 200      stored, or stored before: acknowledge up to the collector's high-water mark.
-401, 403 not enrolled, or speaking for another agent: keep, back off, say so.
+401, 403 not enrolled, revoked, or speaking for another agent: keep, back off, say so. The credential's file is looked
+         at before each batch, so that another one is taken as soon as it is there.
 409      the same seq with another content (this spool was cloned): begin a new epoch; back off if that does not help.
 413      split the batch.
 422      one record of this batch cannot be read: dead-letter that one, with its reason.
@@ -17,6 +18,7 @@ import asyncio
 import gzip
 import random  # noqa: TID251 - jitter only
 import re
+import ssl
 from collections.abc import Awaitable, Callable
 
 import aiohttp
@@ -24,6 +26,7 @@ import aiohttp
 from outrider import __version__
 from outrider.clock import MachineClock
 from outrider.codecs.records import BatchError, decode_answer, decode_refusal, encode_batch
+from outrider.collector_access import AccessFileError, CollectorAccess
 from outrider.collector_clock import CollectorClock
 from outrider.core.units import SECOND, Duration
 from outrider.core.wire import Batch, BatchAnswer, Entry
@@ -57,6 +60,7 @@ class Shipper:
         warn: Callable[[str], None] = lambda _: None,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[float, float], float] = random.uniform,
+        access: CollectorAccess | None = None,
     ) -> None:
         self.collector_clock = collector_clock or CollectorClock(clock)
         self.last_answer_at: Duration | None = None
@@ -69,6 +73,8 @@ class Shipper:
         self._warn = warn
         self._pause = pause
         self._jitter = jitter
+        self._access = access or CollectorAccess()
+        self._tls: ssl.SSLContext | bool = True
         self._most = MOST_RECORDS
         self._failures = 0
 
@@ -83,7 +89,7 @@ class Shipper:
         try:
             async with asyncio.timeout(patience / SECOND), self._session() as session:
                 await self._send(session, ())
-        except (aiohttp.ClientError, TimeoutError, OSError, BatchError, SpoolError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, AccessFileError, BatchError, SpoolError) as error:
             self._warn(f"collector {self._url} does not answer yet: {error or type(error).__name__}")
         return self.collector_clock.estimate is not None
 
@@ -107,6 +113,12 @@ class Shipper:
             timeout=aiohttp.ClientTimeout(total=_REQUEST_TIMEOUT_S), cookie_jar=aiohttp.DummyCookieJar()
         )
 
+    async def _proof(self) -> dict[str, str]:
+        """Who we are, as its files say at this moment: another credential or certificate needs no restart."""
+        if self._url.startswith("https:"):
+            self._tls = await asyncio.to_thread(self._access.tls)
+        return await asyncio.to_thread(self._access.headers)
+
     async def _ship_some(self, session: aiohttp.ClientSession) -> float:
         """Send one batch; the seconds to wait before the next."""
         try:
@@ -114,7 +126,7 @@ class Shipper:
             return await self._send(session, entries) if entries else self._interval_s
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return self._back_off(f"no answer: {error or type(error).__name__}")
-        except (BatchError, SpoolError) as error:
+        except (AccessFileError, BatchError, SpoolError) as error:
             return self._back_off(str(error))
 
     async def _send(self, session: aiohttp.ClientSession, entries: tuple[Entry, ...]) -> float:
@@ -129,9 +141,11 @@ class Shipper:
             clock=self.collector_clock.estimate,
         )
         body = await asyncio.to_thread(gzip.compress, encode_batch(batch), 6, mtime=0)
-        headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+        headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"} | await self._proof()
         sent_at, began = self._clock.boottime(), self._clock.monotonic()
-        async with session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
+        async with session.post(
+            self._url, data=body, headers=headers, ssl=self._tls, allow_redirects=False
+        ) as response:
             answer = await response.read()
             round_trip = self._clock.monotonic() - began
             if response.status == 200:

@@ -17,6 +17,7 @@ from outrider.core.intervals import Interval
 from outrider.core.period import parse_period
 from outrider.core.units import DAY, Duration, Instant, parse_duration, parse_instant
 from outrider.core.wire import Refusal
+from outrider_collector.access.gate import admit
 from outrider_collector.calendars_api import add_exchange
 from outrider_collector.current import make_current
 from outrider_collector.intake import ConflictError, UnreadableError
@@ -55,17 +56,18 @@ def build_app(rooms: Rooms) -> web.Application:
 
 @web.middleware
 async def _refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
+    headers: dict[str, str] = {}
     try:
         return await handler(request)
     except RefusedError as refused:
-        status, refusal = refused.status, refused.refusal
+        status, refusal, headers = refused.status, refused.refusal, refused.headers
     except web.HTTPException as error:
         if error.status < 400:
             raise
         status, refusal = error.status, Refusal(error.reason)
     except StoreFailedError as error:
         status, refusal = 503, Refusal(str(error))
-    headers = {"Retry-After": "1"} if status == 503 else {}
+    headers |= {"Retry-After": "1"} if status == 503 else {}
     return web.Response(body=encode_answer(refusal), status=status, content_type="application/json", headers=headers)
 
 
@@ -76,6 +78,7 @@ async def _take_results(request: web.Request) -> web.Response:
     rooms = request.app[ROOMS]
     try:
         batch = decode_batch(await _opened(request))
+        admit(request, batch)
         answer = await rooms.intake.submit(batch)
     except BatchError as error:
         raise RefusedError(400, str(error)) from None

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
+from outrider_collector.access.gate import signed
 from outrider_collector.rooms import ROOMS, Rooms, json_answer
 from outrider_collector.statement import Plain, announcement
 from outrider_collector.window_fields import known_checks, read_flag, read_zone, refusal, unknown_check
@@ -56,7 +57,7 @@ async def _import(request: web.Request) -> web.Response:
         calendar,
         read_zone(query.get("timezone")),
         tuple(query.getall("scope", ["*"])),
-        query.get("author", ""),
+        signed(request, query.get("author", "")),
         allow_unknown_checks=read_flag("allow_unknown_checks", query.get("allow_unknown_checks")),
     )
     is_trial = read_flag("dry_run", query.get("dry_run"))

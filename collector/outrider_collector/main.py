@@ -10,6 +10,9 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from outrider.clock import Clock
+from outrider_collector.access.api import add_access, open_registers
+from outrider_collector.access.gate import Gate
+from outrider_collector.access.login import add_login
 from outrider_collector.accounting import Accountant
 from outrider_collector.app import Rooms, build_app
 from outrider_collector.calendar_schedule import add_calendars, follow
@@ -54,6 +57,15 @@ async def opened(config: CollectorConfig, clock: Clock) -> AsyncIterator[web.App
     )
     app = build_app(rooms)
     add_pages(app)
+    try:
+        registers = open_registers(rooms)
+    except BaseException:
+        register.close()
+        intake.close()
+        store.close()
+        raise
+    add_access(app, Gate(config.access, clock, rooms.metrics.registry, registers))
+    add_login(app)
     sealer = make_sealer(rooms)
     add_evidence(app, sealer)
     background = {asyncio.create_task(_keep_counted(rooms))}
@@ -71,6 +83,8 @@ async def opened(config: CollectorConfig, clock: Clock) -> AsyncIterator[web.App
             await asyncio.to_thread(sealer.close)
         await asyncio.to_thread(intake.close)
         register.close()
+        if registers is not None:
+            registers.close()
         store.close()
 
 

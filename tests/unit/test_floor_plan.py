@@ -24,6 +24,7 @@ FLOORS = {
     "outrider.resources": 1,
     "outrider.strict_yaml": 1,
     "outrider.zones": 1,
+    "outrider.collector_access": 1,
     "outrider.collector_clock": 2,
     "outrider.scenario": 2,
     "outrider.spool": 2,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from outrider.agent_http import AgentMetrics, Readiness, build_app
 from outrider.clock import SystemClock
+from outrider.collector_access import CollectorAccess
 from outrider.collector_clock import CollectorClock
 from outrider.commands import BAD_CONFIG, FAILED, PASS, complain
 from outrider.commands.processes import log_to_stderr, reload_on_hangup, run_on_loop, serving, stop_on_signals
@@ -81,6 +82,7 @@ async def _serve(path: Path, config: AgentConfig, outbox: Outbox, clock: SystemC
         collector_clock=collector_clock,
         interval=config.ship_interval,
         warn=log.warning,
+        access=CollectorAccess(config.collector_files),
     )
     metrics = AgentMetrics(outbox, shipper, config.region)
     metrics.follow(configured)

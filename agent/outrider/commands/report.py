@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from outrider.collector_client import DEFAULT_URL, CollectorError, ask
+from outrider.collector_client import CollectorError, ask
 from outrider.commands import BAD_CONFIG, FAILED, INCONCLUSIVE, MISSED, PASS
+from outrider.commands.collector_options import add_collector, endpoint
 from outrider.commands.processes import run_on_loop
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--schema", action="store_true", help="print the JSON Schema of statements, and no statement")
     parser.add_argument("--to", metavar="TIME", help="with --from")
     parser.add_argument("--as-of", metavar="TIME", help="as the facts stood then; now without")
-    parser.add_argument("--collector", default=DEFAULT_URL, metavar="URL", help="default: %(default)s")
+    add_collector(parser)
     out = parser.add_mutually_exclusive_group()
     out.add_argument("--json", action="store_true", help="the statement as JSON")
     out.add_argument("--csv", metavar="FILE", help="write it as CSV, a row for each fact; - is standard output")
@@ -67,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
 async def _asked(arguments: argparse.Namespace) -> Any:
     wanted = {"period": arguments.period, "last": arguments.last, "from": arguments.start, "to": arguments.to}
     query = {key: value for key, value in {**wanted, "as_of": arguments.as_of}.items() if value}
-    return await ask(arguments.collector, "/v1/statements", query=query)
+    return await ask(endpoint(arguments), "/v1/statements", query=query)
 
 
 def _filed(path: Path) -> Any:
