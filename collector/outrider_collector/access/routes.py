@@ -19,6 +19,7 @@ TABLE: dict[tuple[str, str], Wants] = {
     ("GET", "/v1/windows.ics"): VIEWER,
     ("GET", "/v1/windows/{window}"): VIEWER,
     ("GET", "/v1/windows/{window}/verification"): VIEWER,
+    ("GET", "/v1/calendars"): VIEWER,
     ("GET", "/v1/evidence"): VIEWER,
     ("GET", "/v1/evidence/key"): VIEWER,
     ("GET", "/metrics"): VIEWER,  # or anyone, with `metrics: open`
