@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 LONGEST_TOKEN = 200
+_KINDS = ("ora_", "ore_", "orp_")
+"""What our tokens begin with."""
 
 
 class AccessFileError(Exception):
@@ -84,6 +86,8 @@ def read_token(path: Path) -> str:
             raw = file.read(LONGEST_TOKEN + 2)
         return checked_token(raw.decode("ascii"))
     except OSError as error:
+        if path.name.startswith(_KINDS):
+            raise AccessFileError("a token is no argument, others on this machine see it: put it in a file") from None
         raise AccessFileError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError:
         raise AccessFileError(f"{path} holds no token: one line of letters, digits, - and _") from None

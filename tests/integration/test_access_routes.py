@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from access_support import OURSELVES, PASSWORD, Guarded, cookie_of, guarded
@@ -93,7 +94,7 @@ async def test_every_route_refuses_whoever_it_is_not_for_and_nobody_else(door: D
             where = path
             for name, sample in SAMPLES.items():
                 where = where.replace(name, sample)
-            body = {"data": BytesIO(b"")} if method == "POST" else {}
+            body: dict[str, Any] = {"data": BytesIO(b"")} if method == "POST" else {}
             answer = await door.collector.ask(method, where, headers=door.headers[bearer], **body)
             refused = answer.http in (401, 403)
             sent_to_login = answer.http == 303 and answer.headers["Location"] == "/login"
