@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -288,6 +289,20 @@ def test_a_folder_that_was_tampered_with_fails_in_the_right_way(
     assert set(findings.counts) == kinds, findings.failures
 
 
+@pytest.mark.parametrize("ending", ["seal", "signature", "records", "leaves", "windows"])
+def test_a_pipe_in_the_place_of_a_file_is_told_and_not_waited_for(two_days: Bench, ending: str) -> None:
+    path = getattr(two_days.files(), ending)
+    path.unlink()
+    os.mkfifo(path)
+    code = (
+        "import sys; from pathlib import Path; from outrider_collector.evidence.checking import check_folder; "
+        "from outrider_collector.evidence.keys import public_key; folder = Path(sys.argv[1]); "
+        "sys.exit(check_folder(folder, public_key(folder / 'key.pub')).is_ok)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(two_days.folder)], timeout=60, check=False)
+    assert done.returncode == 0, "it came to an end, and not to an all-clear"
+
+
 @pytest.fixture(scope="module")
 def sealed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One day of 30 records and an announcement, sealed."""
@@ -376,6 +391,23 @@ def test_the_folder_of_another_store_is_refused(two_days: Bench, tmp_path: Path)
         sealer.seal()
     store.close()
     assert two_days.check().is_ok
+
+
+def test_a_store_that_was_put_back_to_an_earlier_state_is_not_sealed_on(two_days: Bench) -> None:
+    path = two_days.home / "results.duckdb"
+    two_days.store.close()
+    shutil.copy(path, two_days.home / "backup.duckdb")
+    later = DuckdbStore(path)
+    keep(later, [run(NOON + 7, outcome="service_down")], two_days.clock.at + 1)
+    assert made(two_days.home, SettableClock(two_days.clock.at + 2), later, two_days.register).seal(), "an addendum"
+    later.close()
+    shutil.copy(two_days.home / "backup.duckdb", path)
+    restored = DuckdbStore(path)
+    for n in range(3):  # its ledger soon reaches further than the seals, with other records at the same positions
+        keep(restored, [run(NOON + DAY + n)], two_days.clock.at + HOUR)
+    with pytest.raises(EvidenceError, match=r"up to ledger position 5 as of .*, and the store has 4 of that time"):
+        made(two_days.home, SettableClock(TODAY + 3 * DAY + SETTLE), restored, two_days.register).seal()
+    restored.close()
 
 
 def test_a_register_that_lost_an_announcement_is_not_sealed_over(two_days: Bench, tmp_path: Path) -> None:

@@ -284,6 +284,9 @@ def _note_strangers(folder: Path, names: Sequence[str], findings: Findings) -> N
 
 
 def _read(path: Path, most: int) -> bytes:
+    """Raises OSError; also for a pipe or a device, which whoever made the folder could let us wait at for ever."""
+    if path.exists() and not path.is_file():
+        raise OSError("it is no regular file")
     with path.open("rb") as file:
         return file.read(most)
 

@@ -14,7 +14,7 @@ from outrider import __version__
 from outrider.core.intervals import Interval
 from outrider.core.maintenance import Announcement
 from outrider.core.merkle import leaf_hash, merkle_root
-from outrider.core.units import DAY, Duration, Instant
+from outrider.core.units import DAY, Duration, Instant, format_instant
 from outrider_collector.evidence import (
     NO_RECORDS,
     PUBLIC_KEY,
@@ -184,6 +184,15 @@ class Sealer:
                 f"{self._folder} was sealed up to ledger position {chain[-1].seal.ledger}, and the store ends at "
                 f"{ledger}: it is another store's evidence, or the store lost records; seal into an empty folder"
             )
+        # Positions that a restored store lost are given out again. Stamps are not: there it has less than was sealed.
+        for each in chain[-1:]:
+            found = self._store.position(each.seal.as_of)
+            if found < each.seal.ledger:
+                raise EvidenceError(
+                    f"{self._folder} was sealed up to ledger position {each.seal.ledger} as of "
+                    f"{format_instant(each.seal.as_of)}, and the store has {found} of that time: the store lost records; "
+                    "restore it, or seal into an empty folder"
+                )
 
     def _write(
         self,
