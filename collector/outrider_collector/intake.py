@@ -27,7 +27,7 @@ from typing import TypeAlias
 from outrider.clock import Clock
 from outrider.codecs.records import BatchError, decode_record
 from outrider.core.outcome import OutcomeClass
-from outrider.core.units import Instant
+from outrider.core.units import DAY, Instant
 from outrider.core.wire import Batch, BatchAnswer, Phases, RunRecord, digest
 from outrider_collector.store import NewRecord, Store, StoreFailedError
 
@@ -36,6 +36,8 @@ _LARGEST = 2**62
 _SHOWN_GAPS = 100
 _MOST_STEPS = 128
 _LONGEST = 2**53
+_LONGEST_RUN = DAY
+"""Latencies are added up in 64 bits: so long ones cannot overflow the sums of a hundred million runs."""
 _LAST_INSTANT = 2**57  # in the year 6537
 _LARGEST_STATUS = 2**31 - 1
 _phases = attrgetter(*Phases.__slots__)
@@ -69,6 +71,8 @@ def _out_of_range(record: RunRecord) -> str:
         return "an instant"
     if min(durations) < 0 or max(durations) > _LONGEST:
         return "a duration"
+    if record.latency > _LONGEST_RUN:
+        return "a latency of more than a day"
     if min(statuses) < 0 or max(statuses) > _LARGEST_STATUS:
         return "a status"
     return "the number of steps" if len(record.steps) > _MOST_STEPS else ""
