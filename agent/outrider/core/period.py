@@ -78,7 +78,7 @@ def parse_period(text: str, zone: ZoneInfo) -> Interval:
             return Calendar(PeriodKind.WEEK, zone)._from(monday - timedelta(days=1))
         if found := _DAY.fullmatch(text):
             return Calendar(PeriodKind.DAY, zone)._from(date(int(found[1]), int(found[2]), int(found[3])))
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise ValueError(f"{text!r} is not a period: {error}") from None
     raise ValueError(
         f"{text!r} is not a period; write a month like 2026-06, a week like 2026-W23, a day like 2026-06-01"
