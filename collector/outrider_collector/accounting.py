@@ -35,7 +35,8 @@ _VOID = OUTCOME_NUMBER[OutcomeClass.AGENT_FAULT]
 @dataclass(frozen=True, slots=True)
 class Part:
     """One check under one guarantee: adjusted figures, raw ones, what was excused, and the judgement; `partner_failed`
-    counts the runs, excused ones too, that a partner failed, whatever the view."""
+    counts the runs, excused ones too, that a partner failed, whatever the view. `speaks_on`: a state may have been
+    carried into the period by runs from before it."""
 
     check: str
     adjusted: Availability
@@ -43,6 +44,7 @@ class Part:
     excused: Intervals
     judgement: Judgement
     partner_failed: int = 0
+    speaks_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +135,11 @@ class Accountant:
 
     def in_view(self, account: Account, view: View, basis: Basis) -> Account:
         """The same account in another view. The figures are made again only where a partner failed a run: without one
-        the views are the same."""
+        the views are the same. Runs from before the period are not in its counts, so where they may speak, too."""
         if view is account.guarantee.view:
             return account
         guarantee = replace(account.guarantee, view=view)
-        if any(part.partner_failed for part in account.parts):
+        if any(part.partner_failed or part.speaks_on for part in account.parts):
             return self.account(guarantee, basis)
         return replace(account, guarantee=guarantee)
 
@@ -174,7 +176,8 @@ class Accountant:
             regions = {each.region for each in seen if each.check == check}
             adjusted, raw = (_with_regions(each, regions) for each in (found[check].adjusted, found[check].raw))
             judgement = judge_availability(adjusted, guarantee)
-            parts.append(Part(check, adjusted, raw, excluded, judgement, found[check].partner_failed))
+            speaks_on = any(each.check == check and each.interval > guarantee.slice for each in seen)
+            parts.append(Part(check, adjusted, raw, excluded, judgement, found[check].partner_failed, speaks_on))
         return parts
 
     def _at_once(self, wanted: Wanted, basis: Basis, seen: Sequence[Seen]) -> dict[str, Presence]:
@@ -188,12 +191,14 @@ class Accountant:
         selection = select(wider, span, basis.ledger)
         rows = adjusted_rows = self._store.slice_counts(selection, guarantee.slice)
         if guarantee.void_inflight:
-            adjusted_rows = _with_straddlers_void(rows, self._straddlers(selection, wider, guarantee), guarantee.slice)
+            adjusted_rows = _with_straddlers_void(rows, self._straddlers(selection, guarantee, basis), guarantee.slice)
         return presences(replace(wanted, taken_out=wider), rows, adjusted_rows)
 
-    def _straddlers(self, selection: Selection, taken_out: dict[str, Intervals], guarantee: Guarantee) -> Columns:
-        """BAD runs that were under way when a window opened (R8, where agreed)."""
-        edges = [Excluded(check, each) for check, spans in taken_out.items() for each in spans]
+    def _straddlers(self, selection: Selection, guarantee: Guarantee, basis: Basis) -> Columns:
+        """BAD runs that were under way when a window opened (R8, where agreed), be it after the last of the span."""
+        beyond = Interval(selection.span.start, selection.span.end + DAY)  # no run lasts longer
+        spans = {check: self.excused(guarantee, basis, beyond, check) for check in selection.checks}
+        edges = [Excluded(check, each) for check in spans for each in spans[check]]
         rows = self._store.straddlers(selection, edges)
         is_bad = np.isin(rows["outcome"], numbers(guarantee, Standing.BAD))
         return {name: column[is_bad] for name, column in rows.items()}
@@ -206,7 +211,7 @@ class Accountant:
         everything = select(dict.fromkeys(taken_out, NOTHING), measured, basis.ledger)
         adjusted_others = dict(timings.adjusted.others)
         if guarantee.void_inflight:
-            inflight = len(self._straddlers(kept, taken_out, guarantee)["ts"])
+            inflight = len(self._straddlers(kept, guarantee, basis)["ts"])
             adjusted_others[Standing.BAD] -= inflight
             adjusted_others[Standing.VOID] += inflight
         adjusted, interval = self._response(guarantee, kept, Timing(timings.adjusted.good, adjusted_others))

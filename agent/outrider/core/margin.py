@@ -122,10 +122,10 @@ def _after(parts: Sequence[tuple[str, Judgement, Margin]], standing: Judgement) 
 
 
 def lowest_coverage(sli: Availability) -> tuple[int, int] | None:
-    """(slices with data in the thinnest region, slices measured); None where coverage is not known."""
+    """(slices with data in the thinnest region, slices measured); None where nothing was measured."""
     if sli.lowest_coverage is None:
         return None
-    return min(sli.coverage.values()), sli.measured
+    return min(sli.coverage.values(), default=0), sli.measured
 
 
 def _coverage(found: Mapping[str, tuple[int, int]], guarantee: Guarantee, by_share: str) -> Margin:

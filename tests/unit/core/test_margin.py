@@ -123,7 +123,8 @@ def test_of_several_checks_those_decide_whose_verdict_stands() -> None:
 
 def test_the_thinnest_region_stands_for_a_check() -> None:
     assert lowest_coverage(sli(10, coverage={"east": 9, "west": 4})) == (4, 10)
-    assert lowest_coverage(sli(10, coverage={})) is None
+    assert lowest_coverage(sli(10, coverage={})) == (0, 10), "nobody looked"
+    assert lowest_coverage(sli(0)) is None
 
 
 @settings(max_examples=200, deadline=None)
