@@ -77,6 +77,9 @@ class Guarantee:
             raise ValueError(f"{self.id}: a slice must divide 15 minutes, or it would straddle the edges of periods")
         if not 0 < self.quorum < 1:
             raise ValueError(f"{self.id}: a quorum of {self.quorum} is not between 0 and 1")
+        if self.standings.get(OutcomeClass.AGENT_FAULT, Standing.VOID) is not Standing.VOID:
+            # Runs under an untrusted clock, and in flight where that voids them, are put down as agent_fault.
+            raise ValueError(f"{self.id}: what was the agent's own fault (agent_fault) is void, and counts as nothing")
         if self.notice < 0 or not 0 <= self.coverage_floor <= 1:
             raise ValueError(f"{self.id}: notice and coverage_floor must not be negative, nor the floor above 100 %")
 

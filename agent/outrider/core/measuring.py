@@ -8,8 +8,9 @@ Availability (R3, R4, R6)
    n = 0: UNKNOWN.
 3. Only where a run's interval is longer than the slice does its region's state (up, down or refused) carry over to
    later slices: until the slice of its next slot, and never across the edge of an excused interval.
-4. If every region with data, two at least, sees `probe_fault` and nothing good, the slice is DOWN: a service that
-   refuses everyone is down. Not where the expiry of the credential was known.
+4. If two regions at least see `probe_fault` and nothing good, and every other one with data is DOWN, the slice is
+   DOWN: a service that refuses everyone is down, and no less so where it fails somebody in another way. Not where the
+   expiry of the credential was known.
 5. A slice that is wholly excused leaves numerator and denominator. Of a slice excused in part, only the samples
    outside the excused part are counted; whoever makes the counts leaves the others out.
 
@@ -172,7 +173,8 @@ class _Grid:
         is_down = (regions >= 2) & outvoted
         is_up = ((regions >= 2) & ~outvoted) | ((regions == 1) & (bad == 0))
         refused = states.is_refused
-        everyone = (refused == (states.has_data | refused | (self.refused > 0))).all(axis=1) & (
+        failing = refused | states.is_bad
+        everyone = (failing == (states.has_data | refused | (self.refused > 0))).all(axis=1) & (
             refused.sum(axis=1) >= 2
         )
         everyone &= ~_marked(rules.known_expiry, self.first, len(everyone), rules.slice, wholly=False)
