@@ -284,6 +284,18 @@ def test_texts_as_long_as_the_collector_takes_break_no_form(store: DuckdbStore) 
     assert max(len(cell) for row in rows_of(to_csv(statement)) for cell in row.values()) <= 32_001
 
 
+@pytest.mark.parametrize("word", [1, 3, 4, 6, 7, 9, 11, 14, 20])
+def test_texts_of_words_that_break_badly_fit_on_a_page(store: DuckdbStore, word: int) -> None:
+    keep(store, [run(NOON + n, region=region, outcome="service_down") for n in range(3) for region in "ab"], NOON)
+    words = ("W" * word + " ") * 5_000
+    window = Announcement("w-1", 1, Act.ANNOUNCE, NOON, NOON + HOUR, NOON - DAY, ("*",), words, words)
+    plain = made_of(store, window, name=words)
+    outage = plain["guarantees"][0]["checks"][0]["adjusted"]["outages"]
+    for each in outage:
+        each["causes"][0]["place"] = words
+    assert to_pdf(read_statement(plain)).rstrip().endswith(b"%%EOF")
+
+
 # --- made again -------------------------------------------------------------------------------------------------------
 
 MAKERS = {"csv": to_csv, "html": to_html, "pdf": to_pdf}

@@ -26,6 +26,7 @@ _WORDS = str.maketrans({"∞": "infinite", "–": "-", "“": '"', "”": '"', "
 _LONGEST_LINE = 5_000
 _WIDEST_LETTER_MM = 2.6  # in a cell
 _TALLEST_CELL = 40  # lines
+_PADDING_MM = 0.7
 _BODY, _SMALL, _LINE_MM = 9, 7.5, 4.4
 
 
@@ -125,7 +126,7 @@ def _table(pdf: FPDF, table: Table) -> None:
         text_align="LEFT",
         v_align="TOP",
         line_height=3.3,
-        padding=0.7,
+        padding=_PADDING_MM,
         borders_layout=TableBordersLayout.HORIZONTAL_LINES,
         headings_style=FontFace(emphasis="BOLD", fill_color=(238, 239, 236)),
     ) as drawn:
@@ -134,12 +135,23 @@ def _table(pdf: FPDF, table: Table) -> None:
             heading.cell(latin(column))
         for cells in table.rows:
             row = drawn.row()
-            for cell, limit in zip(cells, limits, strict=True):
-                row.cell(_text(cell, limit), style=_style(cell))
+            for cell, limit, width in zip(cells, limits, widths, strict=True):
+                row.cell(_sign(cell) if isinstance(cell, Mark) else _cut(pdf, cell, limit, width), style=_style(cell))
 
 
-def _text(cell: Cell, limit: int) -> str:
-    return _sign(cell) if isinstance(cell, Mark) else latin(cell, limit)
+def _cut(pdf: FPDF, text: str, limit: int, width: float) -> str:
+    """Rule 4. How many lines a text takes hangs on where its words break, so a long one is laid out to see."""
+    shown = latin(text, limit)
+    if len(shown) <= limit // 2:  # two lines that follow each other hold more than one line's letters
+        return shown
+    lines = pdf.multi_cell(width, text=shown, padding=_PADDING_MM, align="L", dry_run=True, output="LINES")
+    assert isinstance(lines, list)
+    if len(lines) <= _TALLEST_CELL:
+        return shown
+    end = 0
+    for line in lines[:_TALLEST_CELL]:
+        end = shown.index(line, end) + len(line)
+    return shown[: end - 3] + "..."
 
 
 def _style(cell: Cell) -> FontFace | None:

@@ -83,6 +83,9 @@ def test_a_period_that_is_none_says_how_to_write_one() -> None:
         parse_period("June", NEW_YORK)
     with pytest.raises(ValueError, match="month must be in"):
         parse_period("2026-13", NEW_YORK)
+    for beyond in ("9999-12", "9999-12-31", "9999-W52", "0001-W01"):
+        with pytest.raises(ValueError, match="is not a period: date value out of range"):
+            parse_period(beyond, NEW_YORK)
 
 
 # --- R5 and R7: what is excused ----------------------------------------------------------------------------------
