@@ -190,7 +190,7 @@ class Sealer:
             if found < each.seal.ledger:
                 raise EvidenceError(
                     f"{self._folder} was sealed up to ledger position {each.seal.ledger} as of "
-                    f"{format_instant(each.seal.as_of)}, and the store has {found} of that time: the store lost records; "
+                    f"{format_instant(each.seal.as_of)}, and the store has {found} of that time: it lost records; "
                     "restore it, or seal into an empty folder"
                 )
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from fpdf import FPDF
 from fpdf.enums import TableBordersLayout, XPos, YPos
 from fpdf.fonts import FontFace
+from fpdf.util import Padding
 
 from outrider.core.units import parse_instant, to_datetime
 from outrider.redact import printable
@@ -144,7 +145,7 @@ def _cut(pdf: FPDF, text: str, limit: int, width: float) -> str:
     shown = latin(text, limit)
     if len(shown) <= limit // 2:  # two lines that follow each other hold more than one line's letters
         return shown
-    lines = pdf.multi_cell(width, text=shown, padding=_PADDING_MM, align="L", dry_run=True, output="LINES")
+    lines = pdf.multi_cell(width, text=shown, padding=Padding.new(_PADDING_MM), align="L", dry_run=True, output="LINES")
     assert isinstance(lines, list)
     if len(lines) <= _TALLEST_CELL:
         return shown
