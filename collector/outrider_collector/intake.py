@@ -8,12 +8,14 @@ Rules
    named; nothing of its batch is kept.
 3. The answer comes after the store has synced. Batches that wait meanwhile are committed together. After a commit
    that failed, what is stored is read again: the failure may have come after the sync.
-4. Stamps of the ledger never go backwards, and none is at or before an instant that `as_of` has given.
+4. Stamps of the ledger never go backwards, and none is at or before an instant that `as_of` has given, also not where
+   the clock was set back while no collector ran: the last one given stands in a file of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 from bisect import bisect_right, insort
@@ -22,6 +24,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from operator import attrgetter
+from pathlib import Path
 from typing import TypeAlias
 
 from outrider.clock import Clock
@@ -29,6 +32,7 @@ from outrider.codecs.records import BatchError, decode_record
 from outrider.core.outcome import OutcomeClass
 from outrider.core.units import DAY, Instant
 from outrider.core.wire import Batch, BatchAnswer, Phases, RunRecord, digest
+from outrider_collector.evidence.files import write_whole
 from outrider_collector.store import NewRecord, Store, StoreFailedError
 
 _MOST_AT_ONCE = 200
@@ -114,6 +118,17 @@ def _extents(store: Store) -> defaultdict[tuple[str, str], Extents]:
     return defaultdict(Extents, {key: Extents(ranges) for key, ranges in store.extents().items()})
 
 
+def _last_given(path: Path | None) -> Instant:
+    """The instant in the file; -1 where there is none, or what is in it is none."""
+    if path is None:
+        return -1
+    try:
+        found = int(path.read_bytes()[:30])
+    except (OSError, ValueError):
+        return -1
+    return found if 0 <= found <= _LAST_INSTANT else -1
+
+
 _Waiting: TypeAlias = tuple[Batch, Instant, Future[BatchAnswer]]
 
 
@@ -133,7 +148,8 @@ class Sender:
 class Intake:
     """Takes batches from many agents; one thread commits. `close` lets it end."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, given: Path | None = None) -> None:
+        """`given` is the file that keeps the last instant of `as_of`; without one it is not kept."""
         self.senders: dict[str, Sender] = {}
         self.trouble = ""
         self._store = store
@@ -142,7 +158,8 @@ class Intake:
         self._is_doubtful = False
         self._is_closed = False
         self._ledger = threading.Lock()
-        self._earliest_stamp: Instant = store.last_recorded()
+        self._given = given
+        self._earliest_stamp: Instant = max(store.last_recorded(), _last_given(given) + 1)
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="intake", daemon=True)
         self._thread.start()
@@ -168,6 +185,9 @@ class Intake:
         with self._ledger:
             now = max(self._clock.now(), self._earliest_stamp)
             self._earliest_stamp = now + 1
+            if self._given is not None:
+                with contextlib.suppress(OSError):  # a disk that is full refuses nobody a statement
+                    write_whole(self._given, str(now).encode())
             return now
 
     def close(self) -> None:

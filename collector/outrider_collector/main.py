@@ -31,7 +31,7 @@ async def opened(config: CollectorConfig, clock: Clock) -> AsyncIterator[web.App
     """The collector's application with its store open. Raises StoreFailedError where it cannot be opened."""
     store = await asyncio.to_thread(DuckdbStore, config.store)
     try:
-        intake = Intake(store, clock)
+        intake = Intake(store, clock, config.store.with_suffix(".as-of"))
     except BaseException:
         store.close()
         raise

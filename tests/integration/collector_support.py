@@ -157,7 +157,7 @@ async def collecting(
     config = CollectorConfig(("127.0.0.1", 0), folder / "results.duckdb", agreement, SETTLE, HOUR)
     clock = clock or SettableClock()
     store = store or DuckdbStore(config.store)
-    intake = Intake(store, clock)
+    intake = Intake(store, clock, config.store.with_suffix(".as-of"))
     register = WindowRegister(folder / "windows.sqlite", clock, earliest=lambda: intake.earliest_stamp)
     accountant = Accountant(store, agreement, SETTLE)
     rooms = Rooms(config, clock, store, intake, register, accountant, CollectorMetrics(intake))

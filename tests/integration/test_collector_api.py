@@ -844,3 +844,28 @@ def test_a_setting_that_would_fail_later_is_refused_at_the_start(tmp_path: Path,
     assert "collector.yaml:3" in str(error.value)
     file.write_text("store: s.duckdb\nagreement: agreement.yaml\nrecent: 5m\nlisten: '[::1]:0'\n")
     assert load_collector(file).listen == ("::1", 0)
+
+
+@pytest.mark.parametrize("kept", [None, b"", b"soon", b"-5", b"9" * 40], ids=["as kept", "empty", "words", "-5", "huge"])
+async def test_a_statement_comes_out_again_though_the_clock_was_set_back_while_no_collector_ran(
+    tmp_path: Path, kept: bytes | None
+) -> None:
+    """The file that keeps the last as-of instant is a help: damaged, it stops nobody."""
+    clock = SettableClock()
+    hour = {"from": "2026-06-15T10:00:00Z", "to": "2026-06-15T11:00:00Z"}
+    async with collecting(tmp_path, clock=clock) as collector:
+        await collector.send(batch(run(NOON - 2 * HOUR)))
+        clock.at = NOON + MINUTE
+        first = await collector.get("/v1/statements", **hour)
+    if kept is not None:
+        (tmp_path / "results.as-of").write_bytes(kept)
+    clock.at = NOON + 30 * SECOND
+    async with collecting(tmp_path, clock=clock) as collector:
+        sent = await collector.send(batch(run(NOON - 2 * HOUR + 1, outcome="service_down"), first=2))
+        assert sent.json["recorded_at"] == (NOON + MINUTE + 1 if kept is None else NOON + 30 * SECOND)
+        told = await collector.announce(start="2026-06-20T00:00:00Z", end="2026-06-20T01:00:00Z")
+        assert told.http == 201
+        clock.at = NOON + HOUR
+        again = await collector.get("/v1/statements", **hour, as_of=first.json["as_of"])
+    if kept is None:
+        assert again.raw == first.raw
