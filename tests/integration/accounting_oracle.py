@@ -284,7 +284,7 @@ def _says(world: World, region: str, number: int, known: list[Recorded], windows
 
 
 def verdict(counted: Counted, guarantee: Guarantee) -> str:
-    if not counted.good + counted.bad and not counted.down:
+    if not counted.good + counted.bad and not (counted.down and counted.void):
         return "no data"
     all_of_them = counted.up + counted.down + counted.unknown
     low, high = Fraction(counted.up, all_of_them), Fraction(counted.up + counted.unknown, all_of_them)

@@ -449,6 +449,14 @@ def test_a_run_of_a_long_interval_speaks_until_its_next_slot_also_from_before_th
     assert made.parts[0].adjusted.samples == 2, "samples from before the period carry, and are not of it"
 
 
+@pytest.mark.parametrize("outcome", ["ok", "service_down", "probe_fault"])
+def test_a_state_from_before_the_period_is_no_sample_of_it_be_it_up_or_down(store: DuckdbStore, outcome: str) -> None:
+    keep(store, seldom(NOON - 5 * MINUTE, outcome), NOON)
+    made = account(store, period=Interval(NOON, NOON + 4 * MINUTE))
+    assert verdict(made) == ("no data", "no samples")
+    assert slices(made)[:2] == ((4, 0) if outcome == "ok" else (0, 4))
+
+
 @pytest.mark.parametrize(
     "before",
     [

@@ -846,7 +846,7 @@ def test_a_setting_that_would_fail_later_is_refused_at_the_start(tmp_path: Path,
     assert load_collector(file).listen == ("::1", 0)
 
 
-@pytest.mark.parametrize("kept", [None, b"", b"soon", b"-5", b"9" * 40], ids=["as kept", "empty", "words", "-5", "huge"])
+@pytest.mark.parametrize("kept", [None, b"", b"soon", b"-5", b"9" * 40], ids=["kept", "empty", "words", "-5", "huge"])
 async def test_a_statement_comes_out_again_though_the_clock_was_set_back_while_no_collector_ran(
     tmp_path: Path, kept: bytes | None
 ) -> None:
