@@ -6,10 +6,11 @@ for it. What is younger than `settle` at the as-of instant is not judged yet, si
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
+from typing import TypeAlias
 
 import numpy as np
 
@@ -20,16 +21,18 @@ from outrider.core.measuring import fastest, measure_response
 from outrider.core.outcome import OutcomeClass, Standing
 from outrider.core.sli import OUTCOME_NUMBER, Availability, ResponseTime
 from outrider.core.uncertainty import quantile_ranks
-from outrider.core.units import DAY, Duration, Instant
+from outrider.core.units import DAY, HOUR, Duration, Instant
 from outrider.core.verdict import Judgement, Verdict, judge_availability, judge_response, worst
 from outrider_collector.store import Columns, Excluded, Seen, Selection, Store
-from outrider_collector.summaries import Presence, Summaries, Timing, Wanted, numbers, presences, select
+from outrider_collector.summaries import Presence, Summaries, Timing, Timings, Wanted, numbers, presences, select
+from outrider_collector.time_units import Margin
 
 MEMORY: Duration = 7 * DAY
 """A check or region that was heard of within this long before a period belongs to it: silence must show."""
 
 P90 = Fraction(9, 10)
 _VOID = OUTCOME_NUMBER[OutcomeClass.AGENT_FAULT]
+_Daily: TypeAlias = dict[str, list[Availability]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,17 +161,13 @@ class Accountant:
         seen: Sequence[Seen],
         taken_out: dict[str, Intervals],
     ) -> list[Part]:
-        expired = {
-            check: Intervals(each.span for each in self.known_expiries if each.covers(check)) for check in taken_out
-        }
-        wanted = Wanted(guarantee, measured, basis.ledger, taken_out, expired)
+        wanted = Wanted(guarantee, measured, basis.ledger, taken_out, self._expired(taken_out))
         # Where a unit of time depends on its neighbours, the whole span is counted at once.
-        apart = set(taken_out) if guarantee.void_inflight else {e.check for e in seen if e.interval > guarantee.slice}
-        alone = {check: spans for check, spans in taken_out.items() if check not in apart}
-        found = self._summaries.availability(replace(wanted, taken_out=alone))
+        apart = _apart(guarantee, taken_out, seen)
+        found = self._summaries.availability(wanted.only(taken_out.keys() - apart))
         if apart:
-            together = {check: spans for check, spans in taken_out.items() if check in apart}
-            found |= self._at_once(replace(wanted, taken_out=together), basis, seen)
+            span = Interval(measured.start - _lead(guarantee, apart, seen), measured.end)
+            found |= self._at_once(wanted.only(apart), basis, span)
         parts = []
         for check, excluded in taken_out.items():
             regions = {each.region for each in seen if each.check == check}
@@ -177,13 +176,33 @@ class Accountant:
             parts.append(Part(check, adjusted, raw, excluded, judgement, found[check].partner_failed))
         return parts
 
-    def _at_once(self, wanted: Wanted, basis: Basis, seen: Sequence[Seen]) -> dict[str, Presence]:
-        """The availability of checks whose units of time depend on each other."""
+    def by_day(self, guarantee: Guarantee, basis: Basis, checks: Sequence[str], days: Sequence[Interval]) -> _Daily:
+        """Each check's availability on each of these days, which follow one another, excused time left out."""
+        span = Interval(days[0].start, days[-1].end)
+        seen = [each for each in self._store.seen(span, basis.ledger) if each.check in checks]
+        taken_out = {check: self.excused(guarantee, basis, span, check) for check in checks}
+        wanted = Wanted(guarantee, span, basis.ledger, taken_out, self._expired(checks))
+        apart = _apart(guarantee, checks, seen)
+        found = self._summaries.by_day(wanted.only(set(checks) - apart), days)
+        if apart:
+            lead = _lead(guarantee, apart, seen)
+            margin = Margin(lead, HOUR if guarantee.void_inflight else 0, span.end)
+            wider = Interval(span.start - lead, span.end)
+            around = {check: self.excused(guarantee, basis, wider, check) for check in apart}
+
+            def count(_: Wanted, day: Interval, here: Mapping[str, Intervals]) -> Mapping[str, Presence]:
+                return self._at_once(replace(wanted, span=day, taken_out=here), basis, margin.around(day))
+
+            found |= self._summaries.by_day(replace(wanted, taken_out=around), days, count, margin)
+        return {check: [each.adjusted for each in found[check]] for check in checks}
+
+    def _expired(self, checks: Iterable[str]) -> dict[str, Intervals]:
+        return {check: Intervals(each.span for each in self.known_expiries if each.covers(check)) for check in checks}
+
+    def _at_once(self, wanted: Wanted, basis: Basis, span: Interval) -> dict[str, Presence]:
+        """The availability of checks whose units of time depend on each other: `span` reaches as far before what is
+        wanted as a state may carry into it, though not across the edge of a window there."""
         guarantee = wanted.guarantee
-        # A state may carry into the period from before it, but not across the edge of a window there.
-        intervals = [each.interval for each in seen if each.check in wanted.taken_out]
-        lead = max((each for each in intervals if each > guarantee.slice), default=0)
-        span = Interval(wanted.span.start - min(lead, MEMORY), wanted.span.end)
         wider = {check: self.excused(guarantee, basis, span, check) for check in wanted.taken_out}
         selection = select(wider, span, basis.ledger)
         rows = adjusted_rows = self._store.slice_counts(selection, guarantee.slice)
@@ -200,16 +219,27 @@ class Accountant:
 
     # --- response time -------------------------------------------------------------------------------------------
 
+    def response_by_bin(
+        self, guarantee: Guarantee, basis: Basis, checks: Sequence[str], bins: Sequence[Interval]
+    ) -> list[Timings]:
+        """The processing times of these checks in each of these bins, which follow one another."""
+        span = Interval(bins[0].start, bins[-1].end)
+        taken_out = {check: self.excused(guarantee, basis, span, check) for check in checks}
+        found = self._summaries.response_by_bin(Wanted(guarantee, span, basis.ledger, taken_out, {}), bins)
+        if not guarantee.void_inflight:
+            return found
+        inflight = self._straddlers(select(taken_out, span, basis.ledger), taken_out, guarantee)["ts"]
+        at = np.searchsorted(np.array([each.start for each in bins]), inflight, side="right") - 1
+        for number, void in zip(*np.unique(at, return_counts=True), strict=True):
+            found[number] = replace(found[number], adjusted=found[number].adjusted.with_void(int(void)))
+        return found
+
     def _pool(self, guarantee: Guarantee, basis: Basis, measured: Interval, taken_out: dict[str, Intervals]) -> Pooled:
         timings = self._summaries.response(Wanted(guarantee, measured, basis.ledger, taken_out, {}))
         kept = select(taken_out, measured, basis.ledger)
         everything = select(dict.fromkeys(taken_out, NOTHING), measured, basis.ledger)
-        adjusted_others = dict(timings.adjusted.others)
-        if guarantee.void_inflight:
-            inflight = len(self._straddlers(kept, taken_out, guarantee)["ts"])
-            adjusted_others[Standing.BAD] -= inflight
-            adjusted_others[Standing.VOID] += inflight
-        adjusted, interval = self._response(guarantee, kept, Timing(timings.adjusted.good, adjusted_others))
+        inflight = len(self._straddlers(kept, taken_out, guarantee)["ts"]) if guarantee.void_inflight else 0
+        adjusted, interval = self._response(guarantee, kept, timings.adjusted.with_void(inflight))
         raw, _ = self._response(guarantee, everything, timings.raw)
         return Pooled(adjusted, raw, interval)
 
@@ -230,6 +260,17 @@ class Accountant:
             return response, None
         low, high = (fastest(good, rank, in_bucket)[0] if rank <= response.good else None for rank in ranks)
         return response, (low, high)
+
+
+def _apart(guarantee: Guarantee, checks: Iterable[str], seen: Iterable[Seen]) -> set[str]:
+    """The checks whose units of time depend on their neighbours."""
+    return set(checks) if guarantee.void_inflight else {each.check for each in seen if each.interval > guarantee.slice}
+
+
+def _lead(guarantee: Guarantee, checks: set[str], seen: Iterable[Seen]) -> Duration:
+    """How long a state may carry on."""
+    intervals = [each.interval for each in seen if each.check in checks and each.interval > guarantee.slice]
+    return min(max(intervals, default=0), MEMORY)
 
 
 def _with_regions(made: Availability, regions: set[str]) -> Availability:

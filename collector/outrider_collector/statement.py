@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from outrider.core.guarantee import Guarantee, View
+from outrider.core.guarantee import Guarantee, Measure, View
 from outrider.core.intervals import Interval, Intervals
 from outrider.core.maintenance import Act, Announcement, excused, excused_by, histories
 from outrider.core.margin import Margin, availability_margin, lowest_coverage, margin_of_checks, response_margin
@@ -23,9 +23,10 @@ from outrider.core.uncertainty import samples_to_prove, wilson
 from outrider.core.units import Duration, Instant, format_instant
 from outrider.core.verdict import Verdict, cut_percent, worst
 from outrider_collector.accounting import Account, Accountant, Basis, Part
+from outrider_collector.history import add_bands, add_days
 from outrider_collector.store import Excluded, Selection, Store
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MOST_OUTAGES = 100
 _CAUSES_SHOWN = 5
 
@@ -34,11 +35,20 @@ Plain = dict[str, Any]
 
 def make_statement(accountant: Accountant, store: Store, basis: Basis, label: str) -> Plain:
     """The whole statement. Reads only."""
+    accounts, plain = make_accounts(accountant, store, basis, label)
+    for account, guarantee in zip(accounts, plain["guarantees"], strict=True):
+        add = add_days if account.guarantee.measure is Measure.AVAILABILITY else add_bands
+        add(guarantee, account, accountant, basis)
+    return plain
+
+
+def make_accounts(accountant: Accountant, store: Store, basis: Basis, label: str) -> tuple[list[Account], Plain]:
+    """The statement without what is shown day by day, and the accounts that it was made from. Reads only."""
     accounts = [accountant.account(guarantee, basis) for guarantee in accountant.agreement.guarantees]
     touching = [each for each in histories(basis.announcements).values() if _touches(each[-1], basis.period)]
     within_caps = [_within_cap(account, basis, touching) for account in accounts]
     overall = worst(account.judgement for account in accounts)
-    return {
+    return accounts, {
         "schema": SCHEMA_VERSION,
         "agreement": accountant.agreement.name,
         "timezone": accountant.agreement.zone.key,

@@ -20,7 +20,8 @@ from outrider.core.wire import RunRecord
 from outrider_collector.accounting import Accountant
 from outrider_collector.store import StoreFailedError
 from outrider_collector.store.duckdb_store import DuckdbStore
-from outrider_collector.summaries import Summaries, Wanted, cut, presences, select
+from outrider_collector.summaries import Summaries, Wanted, presences, select
+from outrider_collector.time_units import cut
 
 SPAN = Interval(NOON - 27 * HOUR + 7 * MINUTE, NOON + 26 * HOUR + 13 * MINUTE)
 REGIONS = ("east", "north", "west")
@@ -78,13 +79,13 @@ def test_the_sum_of_the_units_is_the_span_counted_at_once(store: DuckdbStore, se
 
 
 def test_units_are_days_hours_and_rests_that_leave_nothing_out() -> None:
-    units = list(cut(SPAN))
+    units = list(cut(SPAN, UTC))
     assert [units[0].start, units[-1].end] == [SPAN.start, SPAN.end]
     assert all(left.end == right.start for left, right in pairwise(units))
     lengths = [unit.length for unit in units]
     assert lengths.count(DAY) == 1
     assert (lengths[0], lengths[-1]) == (53 * MINUTE, 13 * MINUTE)
-    assert list(cut(Interval(NOON + MINUTE, NOON + 2 * MINUTE))) == [Interval(NOON + MINUTE, NOON + 2 * MINUTE)]
+    assert list(cut(Interval(NOON + MINUTE, NOON + 2 * MINUTE), UTC)) == [Interval(NOON + MINUTE, NOON + 2 * MINUTE)]
 
 
 def accountant(store: DuckdbStore, summaries: Summaries) -> Accountant:
@@ -104,7 +105,7 @@ def test_late_results_and_late_windows_count_again_only_what_they_touch(store: D
     chance = random.Random(1)
     keep(store, some_runs(chance), NOON + 2 * DAY)
     summaries = Summaries(store)
-    units = len(list(cut(SPAN)))
+    units = len(list(cut(SPAN, UTC)))
     first, counted = account(store, summaries, NOON + 3 * DAY)
     assert counted == 2 * units + 2 * units, "of two checks: presences, which both guarantees share, and timings"
     keep(store, [run(NOON + HOUR, check="card", region="east", outcome="malformed")], NOON + 4 * DAY)

@@ -5,13 +5,16 @@ A verdict is a `Mark`, a sign and a word; each form draws it in its own way. All
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TypeAlias
 
 from msgspec import UNSET
 
 from outrider.core.units import SECOND, format_duration
+from outrider_collector.forms.band import Band, band_of
+from outrider_collector.forms.bars import Bars, bars_of
 from outrider_collector.forms.reading import (
     Check,
     Coverage,
@@ -26,6 +29,7 @@ from outrider_collector.forms.reading import (
 )
 
 NOTHING, INFINITE = "–", "∞"
+MOST_DAYS = 60
 _VIEWS = {"network": "network view", "end_to_end": "end to end"}
 
 
@@ -37,6 +41,7 @@ class Mark:
 
 
 Cell: TypeAlias = str | Mark
+Figure: TypeAlias = Bars | Band
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ class Section:
     facts: tuple[tuple[str, str], ...]
     tables: tuple[Table, ...]
     notes: tuple[str, ...] = ()
+    figures: tuple[Figure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,7 @@ class Document:
     title: str
     subtitle: str
     mark: Mark
+    summary: str
     facts: tuple[tuple[str, str], ...]
     sections: tuple[Section, ...]
     notes: tuple[str, ...]
@@ -82,8 +89,13 @@ def lay_out(statement: Statement) -> Document:
         title=f"Statement: {statement.agreement}",
         subtitle=f"{period.label}, {span}" if period.label else span,
         mark=Mark(statement.verdict),
+        summary=_summary(statement),
         facts=tuple(_facts(statement)),
-        sections=(_overview(statement), *map(_guarantee, statement.guarantees), _maintenance(statement)),
+        sections=(
+            _overview(statement),
+            *(_guarantee(it, statement) for it in statement.guarantees),
+            _maintenance(statement),
+        ),
         notes=(
             "Adjusted leaves out maintenance that was announced in time; raw leaves out nothing.",
             "Of several checks, the figure in the first table is that of the one with the lowest lower bound.",
@@ -91,6 +103,22 @@ def lay_out(statement: Statement) -> Document:
             "Intervals are 95 %, two-sided; they are printed and decide nothing. All times are in UTC.",
         ),
     )
+
+
+def _summary(statement: Statement) -> str:
+    """The verdicts in a sentence: "G1 was missed; G3 was met."."""
+    said = []
+    for verdict in ("missed", "inconclusive", "met"):
+        ids = [it.id for it in statement.guarantees if it.verdict == verdict]
+        if ids:
+            said.append(f"{_listed(ids)} {'was' if len(ids) == 1 else 'were'} {verdict}")
+    if ids := [it.id for it in statement.guarantees if it.verdict == "no data"]:
+        said.append(f"for {_listed(ids)} there is no data")
+    return "; ".join(said) + "."
+
+
+def _listed(ids: Sequence[str]) -> str:
+    return ids[0] if len(ids) == 1 else f"{', '.join(ids[:-1])} and {ids[-1]}"
 
 
 def _facts(statement: Statement) -> Iterator[tuple[str, str]]:
@@ -113,9 +141,10 @@ def _overview(statement: Statement) -> Section:
     return Section("Guarantees", None, (), (), (Table("", columns, tuple(rows), (3, 8, 5, 7, 5, 5, 18)),))
 
 
-def _guarantee(it: Guarantee) -> Section:
+def _guarantee(it: Guarantee, statement: Statement) -> Section:
     tables = [_readings(it)] if it.adjusted is not UNSET else []
-    tables += [table for table in (_checks(it), _outages(it.checks), _coverage(it.checks), _views(it.views)) if table]
+    found = (_checks(it), _outages(it.checks), _days(it.checks), _coverage(it.checks), _views(it.views))
+    tables += [table for table in found if table]
     notes = [it.remark] if it.remark not in (UNSET, None) else []
     return Section(
         title=f"{it.id} {it.title}",
@@ -124,6 +153,7 @@ def _guarantee(it: Guarantee) -> Section:
         facts=tuple(_parameters(it)),
         tables=tuple(tables),
         notes=tuple(str(each) for each in notes),
+        figures=tuple(each for each in (bars_of(it, statement), band_of(it, statement)) if each),
     )
 
 
@@ -235,6 +265,24 @@ def _outages(checks: Iterable[Check]) -> Table | None:
             rows.append((check.check, f"and {more} more", *[""] * 5))
     columns = ("Check", "From", "To", "Length", "Regions", "Cause", "Failed samples")
     return Table("Outages", columns, tuple(rows), (6, 8, 8, 4, 6, 12, 4)) if rows else None
+
+
+def _days(checks: Iterable[Check]) -> Table | None:
+    """The days that were not up, with their exact numbers; neighbours that are the same in one row."""
+    rows: list[tuple[Cell, ...]] = []
+    for check in checks:
+        days = check.days if check.days is not UNSET else ()
+        for _, group in groupby(days, key=lambda day: (day.state, day.up, day.down, day.unknown, day.excused)):
+            same = list(group)
+            first, last = same[0], same[-1]
+            if first.state not in ("up", "not in force"):
+                counts = (str(getattr(first, name)) for name in ("up", "down", "unknown", "excused"))
+                until = "" if first is last else f" to {last.day}, each"
+                rows.append((check.check, first.day + until, first.state, *counts))
+    if len(rows) > MOST_DAYS:
+        rows = [*rows[:MOST_DAYS], ("", f"and {len(rows) - MOST_DAYS} more in JSON and CSV", *[""] * 5)]
+    columns = ("Check", "Day", "State", "Slices up", "Down", "Unknown", "Excused")
+    return Table("Days that were not up", columns, tuple(rows), (8, 10, 6, 4, 4, 4, 4)) if rows else None
 
 
 def _coverage(checks: Iterable[Check]) -> Table | None:

@@ -1,0 +1,131 @@
+"""Day by day: what the pictures of a statement show, as plain values with exact numbers.
+
+Rules
+-----
+1. `days` are the days of the agreement's time zone, 90 of them, that end with what is judged of the period: so a
+   period that still runs shows the days up to now. The last may be cut short by the end of the period.
+2. Every day is counted by the rules of the statement itself: the days of the period add up to its figures.
+3. A day is one of `outrider.core.daily.DayState`. What was not in force is not counted.
+4. `bands` show the processing times of the period as they were judged, adjusted, in bins: days, or shorter ones where
+   the period is short. Their percentiles are edges of the buckets that they lie in, so they may be above the exact
+   figure by less than `precision_us`, and never are below it. A percentile that falls among failures is infinite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from outrider.core.daily import DayState, judge_day, rank_edge, worst_day
+from outrider.core.guarantee import Guarantee
+from outrider.core.intervals import Interval
+from outrider.core.measuring import BUCKET
+from outrider.core.period import Calendar, PeriodKind
+from outrider.core.sli import Availability
+from outrider.core.units import DAY, HOUR, MINUTE, Duration, Instant, format_instant, to_datetime
+from outrider_collector.accounting import Account, Accountant, Basis
+from outrider_collector.summaries import Timings
+from outrider_collector.time_units import cut_from_midnight, days_within
+
+DAYS_SHOWN = 90
+PERCENTILES = {"p50_us": Fraction(1, 2), "p90_us": Fraction(9, 10), "p99_us": Fraction(99, 100)}
+_WIDTHS: tuple[tuple[Duration, Duration], ...] = (
+    (HOUR, MINUTE),
+    (6 * HOUR, 5 * MINUTE),
+    (3 * DAY + HOUR, HOUR),  # three days, one of which may have 25 hours
+)
+"""Up to how long a period is cut into bins of which width; a longer one into days."""
+_BIN_NAMES = {DAY: "day", HOUR: "hour", 5 * MINUTE: "5 min", MINUTE: "1 min"}
+
+Plain = dict[str, Any]
+
+
+def last_days(end: Instant, zone: ZoneInfo) -> list[Interval]:
+    """The days of a zone up to the one that an end belongs to; that one ends there."""
+    days = [Interval(Calendar(PeriodKind.DAY, zone).containing(end - 1).start, end)]
+    while len(days) < DAYS_SHOWN:
+        days.append(Calendar(PeriodKind.DAY, zone).containing(days[-1].start - 1))
+    return days[::-1]
+
+
+def add_days(plain: Plain, account: Account, accountant: Accountant, basis: Basis) -> None:
+    """Put `days` into a guarantee of a statement, and into each of its checks."""
+    if account.measured is None or not account.parts:
+        return
+    guarantee, zone = account.guarantee, accountant.agreement.zone
+    days = last_days(account.measured.end, zone)
+    force = accountant.settled(Interval(days[0].start, days[-1].end), basis.as_of, guarantee.slice)
+    if force is None:
+        return
+    counted = list(days_within(force, zone))
+    found = accountant.by_day(guarantee, basis, [part.check for part in account.parts], counted)
+    before = [_day(day, zone, DayState.NOT_IN_FORCE, None) for day in days[: len(days) - len(counted)]]
+    states: dict[str, list[DayState]] = {}
+    for check in plain["checks"]:
+        slis = found[check["check"]]
+        states[check["check"]] = [judge_day(sli, guarantee) for sli in slis]
+        check["days"] = before + [
+            _day(day, zone, state, sli)
+            for day, state, sli in zip(counted, states[check["check"]], slis, strict=True)
+        ]  # fmt: skip
+    none: list[dict[str, DayState]] = [{} for _ in before]
+    each_day = none + [{check: of[number] for check, of in states.items()} for number in range(len(counted))]
+    plain["days"] = [
+        {**_clause_day(of), "day": _date(day, zone), "in_period": day.end > basis.period.start}
+        for day, of in zip(days, each_day, strict=True)
+    ]
+
+
+def _day(day: Interval, zone: ZoneInfo, state: DayState, sli: Availability | None) -> Plain:
+    counts = ("up", "down", "unknown", "excused")
+    return {
+        "day": _date(day, zone),
+        "state": state.value,
+        **{name: 0 if sli is None else getattr(sli, name) for name in counts},
+    }
+
+
+def _clause_day(states: Mapping[str, DayState]) -> Plain:
+    """As its worst checks, which are named where the day is neither up nor excused; without any, not in force."""
+    worst = worst_day(states.values()) if states else DayState.NOT_IN_FORCE
+    named = (
+        [] if worst in (DayState.UP, DayState.EXCUSED) else [name for name, state in states.items() if state is worst]
+    )
+    return {"state": worst.value, "checks": named}
+
+
+def _date(day: Interval, zone: ZoneInfo) -> str:
+    return f"{to_datetime(day.start).astimezone(zone):%Y-%m-%d}"
+
+
+def add_bands(plain: Plain, account: Account, accountant: Accountant, basis: Basis) -> None:
+    """Put `bands` into a response-time guarantee of a statement."""
+    if account.measured is None or not account.parts:
+        return
+    zone = accountant.agreement.zone
+    width = next((width for longest, width in _WIDTHS if basis.period.length <= longest), DAY)
+    is_daily = width == DAY
+    bins = list(days_within(account.measured, zone) if is_daily else cut_from_midnight(account.measured, width, zone))
+    found = accountant.response_by_bin(account.guarantee, basis, [part.check for part in account.parts], bins)
+    plain["bands"] = {
+        "bin": _BIN_NAMES[width],
+        "precision_us": BUCKET,
+        "rounding": "up",
+        "bins": [_bin(span, timings, account.guarantee) for span, timings in zip(bins, found, strict=True)],
+    }
+
+
+def _bin(span: Interval, timings: Timings, guarantee: Guarantee) -> Plain:
+    samples, failed = timings.adjusted.counted
+    good = timings.adjusted.good
+    return {
+        "start": format_instant(span.start),
+        "end": format_instant(span.end),
+        "samples": samples,
+        "failed": failed,
+        "within": int(good.count[good.bucket <= (guarantee.limit or 0) // BUCKET].sum()),
+        "excused": timings.raw.counted[0] - samples,
+        **{name: rank_edge(good, failed, share) for name, share in PERCENTILES.items()},
+    }
