@@ -158,7 +158,7 @@ class Summaries:
     def availability(self, wanted: Wanted) -> dict[str, Presence]:
         """Each check's availability over the whole span."""
         units = list(cut(wanted.span, wanted.guarantee.zone))
-        found = self._gather(wanted, units, self._presences, self._count_presences, ALONE)
+        found = self._gather(wanted, units, self._presences, self._count_presences, _no_presences)
         return {check: Presence.total(parts) for check, parts in found.items()}
 
     def by_day(
@@ -171,9 +171,9 @@ class Summaries:
         """Each check's availability on each of these days, which follow one another and fill the span; with `count`,
         the counting of a unit that depends on a margin around it."""
         if count is not None:
-            return self._gather(wanted, days, self._presences, count, margin)
+            return self._gather(wanted, days, self._presences, count, _no_presences, margin)
         units = [list(cut(day, wanted.guarantee.zone)) for day in days]
-        found = self._gather(wanted, flat(units), self._presences, self._count_presences, ALONE)
+        found = self._gather(wanted, flat(units), self._presences, self._count_presences, _no_presences)
         return {
             check: [part[0] if len(part) == 1 else Presence.total(part) for part in folded(parts, units)]
             for check, parts in found.items()
@@ -182,13 +182,13 @@ class Summaries:
     def response(self, wanted: Wanted) -> Timings:
         """The response times of all checks over the whole span."""
         units = list(cut(wanted.span, wanted.guarantee.zone))
-        found = self._gather(wanted, units, self._timings, self._count_timings, ALONE)
+        found = self._gather(wanted, units, self._timings, self._count_timings, _no_timings)
         return Timings.total([part for each in found.values() for part in each])
 
     def response_by_bin(self, wanted: Wanted, bins: Sequence[Interval]) -> list[Timings]:
         """The response times of all checks in each of these bins, which follow one another and fill the span."""
         units = [list(cut(each, wanted.guarantee.zone)) for each in bins]
-        found = self._gather(wanted, flat(units), self._timings, self._count_timings, ALONE)
+        found = self._gather(wanted, flat(units), self._timings, self._count_timings, _no_timings)
         by_check_and_bin = [folded(parts, units) for parts in found.values()]
         return [
             Timings.total([part for bins_of in by_check_and_bin for part in bins_of[number]])
@@ -196,9 +196,16 @@ class Summaries:
         ]
 
     def _gather(
-        self, wanted: Wanted, units: Sequence[Interval], kept: _Kept[S], count: Counting[S], margin: Margin
+        self,
+        wanted: Wanted,
+        units: Sequence[Interval],
+        kept: _Kept[S],
+        count: Counting[S],
+        nothing: Counting[S],
+        margin: Margin = ALONE,
     ) -> dict[str, list[S]]:
-        """For each check its summary of each unit, found or counted."""
+        """For each check its summary of each unit, found or counted; `nothing` makes those of checks that have no run
+        there, for which nobody need be asked."""
         around = [margin.around(unit) for unit in units]
         positions = self._positions(wanted, around)
         rules = _fingerprint(wanted.guarantee), margin != ALONE and wanted.guarantee.void_inflight
@@ -218,7 +225,9 @@ class Summaries:
             if missing:
                 if self._stopping.is_set():
                     raise StoreFailedError("the collector is stopping")
-                made = count(wanted, unit, {check: here for check, (_, here) in missing.items()})
+                silent = {check: here for check, (_, here) in missing.items() if not positions[check][number]}
+                heard = {check: here for check, (_, here) in missing.items() if check not in silent}
+                made = {**(count(wanted, unit, heard) if heard else {}), **nothing(wanted, unit, silent)}
                 self.made += len(made)
                 for check, (key, _) in missing.items():
                     kept.put(key, made[check])
@@ -289,6 +298,23 @@ def presences(wanted: Wanted, rows: Columns, adjusted_rows: Columns) -> dict[str
             int(raw[check]["n"][np.isin(raw[check]["outcome"], partners) & (raw[check]["slice"] >= first)].sum()),
         )
     return made
+
+
+_NO_ROWS: Columns = {
+    **dict.fromkeys(("check", "region"), np.zeros(0, dtype=np.str_)),
+    **dict.fromkeys(
+        ("check_id", "region_id", "slice", "outcome", "left_out", "n", "last_at", "speaks_until"),
+        np.zeros(0, dtype=np.int64),
+    ),
+}
+
+
+def _no_presences(wanted: Wanted, unit: Interval, taken_out: Mapping[str, Intervals]) -> Mapping[str, Presence]:
+    return presences(replace(wanted, span=unit, taken_out=taken_out), _NO_ROWS, _NO_ROWS)
+
+
+def _no_timings(_: Wanted, __: Interval, taken_out: Mapping[str, Intervals]) -> Mapping[str, Timings]:
+    return dict.fromkeys(taken_out, Timings.total([]))
 
 
 def _within(spans: Intervals, unit: Interval) -> Intervals:
