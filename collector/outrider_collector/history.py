@@ -52,10 +52,11 @@ def last_days(end: Instant, zone: ZoneInfo) -> list[Interval]:
 
 def add_days(plain: Plain, account: Account, accountant: Accountant, basis: Basis) -> None:
     """Put `days` into a guarantee of a statement, and into each of its checks."""
-    if account.measured is None or not account.parts:
-        return
     guarantee, zone = account.guarantee, accountant.agreement.zone
-    days = last_days(account.measured.end, zone)
+    judged = accountant.settled(basis.period, basis.as_of, guarantee.slice)
+    if judged is None or not account.parts:
+        return
+    days = last_days(judged.end, zone)
     force = accountant.settled(Interval(days[0].start, days[-1].end), basis.as_of, guarantee.slice)
     if force is None:
         return
@@ -102,12 +103,13 @@ def _date(day: Interval, zone: ZoneInfo) -> str:
 
 def add_bands(plain: Plain, account: Account, accountant: Accountant, basis: Basis) -> None:
     """Put `bands` into a response-time guarantee of a statement."""
-    if account.measured is None or not account.parts:
+    judged = accountant.settled(basis.period, basis.as_of, account.guarantee.slice)
+    if judged is None or not account.parts:
         return
     zone = accountant.agreement.zone
     width = next((width for longest, width in _WIDTHS if basis.period.length <= longest), DAY)
     is_daily = width == DAY
-    bins = list(days_within(account.measured, zone) if is_daily else cut_from_midnight(account.measured, width, zone))
+    bins = list(days_within(judged, zone) if is_daily else cut_from_midnight(judged, width, zone))
     found = accountant.response_by_bin(account.guarantee, basis, [part.check for part in account.parts], bins)
     plain["bands"] = {
         "bin": _BIN_NAMES[width],

@@ -30,6 +30,7 @@ from outrider_collector.forms.reading import (
 
 NOTHING, INFINITE = "–", "∞"
 MOST_DAYS = 60
+REGIONS_ACROSS = 5
 _VIEWS = {"network": "network view", "end_to_end": "end to end"}
 
 
@@ -143,7 +144,7 @@ def _overview(statement: Statement) -> Section:
 
 def _guarantee(it: Guarantee, statement: Statement) -> Section:
     tables = [_readings(it)] if it.adjusted is not UNSET else []
-    found = (_checks(it), _outages(it.checks), _days(it.checks), _coverage(it.checks), _views(it.views))
+    found = (_checks(it), _outages(it.checks), _days(it.checks), *_coverage(it.checks), _views(it.views))
     tables += [table for table in found if table]
     notes = [it.remark] if it.remark not in (UNSET, None) else []
     return Section(
@@ -285,12 +286,18 @@ def _days(checks: Iterable[Check]) -> Table | None:
     return Table("Days that were not up", columns, tuple(rows), (8, 10, 6, 4, 4, 4, 4)) if rows else None
 
 
-def _coverage(checks: Iterable[Check]) -> Table | None:
-    def row(check: Check, it: Coverage) -> tuple[Cell, ...]:
-        return check.check, it.region, f"{it.slices} of {it.of}", _spaced(it.percent)
+def _coverage(checks: Iterable[Check]) -> Iterator[Table]:
+    """A row for each check, a column for each region; regions that do not fit go into a table of their own."""
+    found = {check.check: {it.region: it for it in check.coverage} for check in checks}
+    regions = sorted({region for of in found.values() for region in of})
+    for number in range(0, len(regions), REGIONS_ACROSS):
+        some = regions[number : number + REGIONS_ACROSS]
+        rows = tuple((check, *(_covered(of.get(region)) for region in some)) for check, of in found.items())
+        yield Table("Coverage: slices with data", ("Check", *some), rows, (6, *[5] * len(some)))
 
-    rows = tuple(row(check, it) for check in checks for it in check.coverage)
-    return Table("Coverage", ("Check", "Region", "Slices with data", "Share"), rows, (6, 6, 5, 4)) if rows else None
+
+def _covered(it: Coverage | None) -> str:
+    return NOTHING if it is None else f"{it.slices} of {it.of} ({_spaced(it.percent)})"
 
 
 def _views(views: Iterable[InView]) -> Table:
