@@ -6,15 +6,14 @@ A verdict is a `Mark`, a sign and a word; each form draws it in its own way. All
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
-from typing import TypeAlias
 
 from msgspec import UNSET
 
 from outrider.core.units import SECOND, format_duration
-from outrider_collector.forms.band import Band, band_of
-from outrider_collector.forms.bars import Bars, bars_of
+from outrider_collector.forms.band import band_of
+from outrider_collector.forms.bars import bars_of
+from outrider_collector.forms.paper import Cell, Document, Mark, Section, Table
 from outrider_collector.forms.reading import (
     Check,
     Coverage,
@@ -28,58 +27,12 @@ from outrider_collector.forms.reading import (
     Window,
 )
 
+__all__ = ["INFINITE", "NOTHING", "Cell", "Document", "Mark", "Section", "Table", "lay_out", "percent", "seconds"]
+
 NOTHING, INFINITE = "–", "∞"
 MOST_DAYS = 60
 REGIONS_ACROSS = 5
 _VIEWS = {"network": "network view", "end_to_end": "end to end"}
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A verdict, to be shown as a sign and this word."""
-
-    verdict: str
-
-
-Cell: TypeAlias = str | Mark
-Figure: TypeAlias = Bars | Band
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows as wide as `columns`. `widths` are relative."""
-
-    caption: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    widths: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        assert all(len(each) == len(self.columns) for each in (*self.rows, self.widths))
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """`lead` is what the verdict rests on and what would have changed it."""
-
-    title: str
-    mark: Mark | None
-    lead: tuple[str, ...]
-    facts: tuple[tuple[str, str], ...]
-    tables: tuple[Table, ...]
-    notes: tuple[str, ...] = ()
-    figures: tuple[Figure, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    title: str
-    subtitle: str
-    mark: Mark
-    summary: str
-    facts: tuple[tuple[str, str], ...]
-    sections: tuple[Section, ...]
-    notes: tuple[str, ...]
 
 
 def lay_out(statement: Statement) -> Document:

@@ -18,7 +18,8 @@ from fpdf.fonts import FontFace
 from outrider.core.units import parse_instant, to_datetime
 from outrider.redact import printable
 from outrider_collector.forms.bars import Bars
-from outrider_collector.forms.document import Cell, Document, Figure, Mark, Section, Table, lay_out
+from outrider_collector.forms.document import lay_out
+from outrider_collector.forms.paper import Cell, Document, Figure, Mark, Section, Table
 from outrider_collector.forms.pdf_figures import draw_band, draw_bars
 from outrider_collector.forms.reading import Statement
 
@@ -79,7 +80,8 @@ def _head(pdf: FPDF, document: Document) -> None:
     _write(pdf, document.title, 16, bold=True)
     _write(pdf, document.subtitle, 10)
     _write(pdf, f"Verdict {_sign(document.mark)}", 12, bold=True, colour=_COLOURS[document.mark.verdict])
-    _write(pdf, document.summary, 10)
+    if document.summary:
+        _write(pdf, document.summary, 10)
     _facts(pdf, document.facts)
 
 
