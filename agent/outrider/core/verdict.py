@@ -80,6 +80,14 @@ def judge_response(
     )
 
 
+def judge_together(sli: Availability, guarantee: Guarantee, coverage: Mapping[str, Fraction]) -> Judgement:
+    """Judge several checks that are one service (`outrider.core.composite`). `coverage` is what the floor is held
+    against, by check."""
+    judged = judge_availability(sli, guarantee)
+    lowest = min(coverage.values(), default=None)
+    return _with_floor(guarantee, lowest, judged.reason) if judged.verdict is Verdict.MET else judged
+
+
 def _with_floor(guarantee: Guarantee, coverage: Fraction | None, reason: str) -> Judgement:
     if coverage is not None and coverage < guarantee.coverage_floor:
         return Judgement(

@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 Instant = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z$")]
 Percent = Annotated[str, Meta(pattern=r"^\d+(\.\d{1,5})?%$")]
 Count = Annotated[int, Meta(ge=0)]
+ClausePeriod = Annotated[str, Meta(pattern=r"^(month|week|day|rolling [1-9]\d*d)$")]
 Verdict = Literal["met", "missed", "inconclusive", "no data"]
 View = Literal["network", "end_to_end"]
 Standing = Literal["good", "bad", "void", "partner"]
@@ -140,6 +141,31 @@ class Response(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     answered_share: Share | None
 
 
+class Readings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The readings of a response-time clause."""
+
+    adjusted: Response
+    raw: Response
+
+
+class OwnPeriod(Span, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One of a clause's own periods: whole, though it may begin before the statement's. `decides`: the guarantee's
+    figures are this one's."""
+
+    label: str
+    measured: Span | None
+    decides: bool
+    verdict: Verdict
+    reason: str
+    margin: Margin
+    decided_by: str | None
+    adjusted: Share | None
+    raw: Share | None
+    checks: tuple[Check, ...]
+    together: Check | None
+    readings: Readings | None
+
+
 class InView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The clause as one view has it."""
 
@@ -153,7 +179,11 @@ class InView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Guarantee(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A clause: its parameters, its verdict and what that rests on. The last four are there for response times."""
+    """A clause: its parameters, its verdict and what that rests on. The last four are there for response times.
+
+    `regions`: those that had to speak. `decided_by`: the check that decides, of several. `together`: the checks as one
+    service. `periods`: the clause's own, where it was judged over those.
+    """
 
     id: str
     title: str
@@ -170,14 +200,19 @@ class Guarantee(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     windows_excuse: bool
     void_inflight: bool
     counts: dict[str, Standing]
-    clause_period: Literal["month", "week", "day"]
+    regions: tuple[str, ...] | None
+    composite: Literal["worst", "all", "any"]
+    clause_period: ClausePeriod
     is_clause_period: bool
     measured: Span | None
     verdict: Verdict
     reason: str
     margin: Margin
+    decided_by: str | None
     checks: tuple[Check, ...]
+    together: Check | None
     views: tuple[InView, ...]
+    periods: tuple[OwnPeriod, ...]
     limit_us: Count | UnsetType = UNSET
     adjusted: Response | UnsetType = UNSET
     raw: Response | UnsetType = UNSET
