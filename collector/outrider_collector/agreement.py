@@ -1,11 +1,11 @@
-"""Agreement files: YAML -> core values, and the JSON Schema of such a file. Mistakes are told with file:line:column.
+"""Agreement files: YAML -> core values. Mistakes are told with file:line:column.
 
 Rules
 -----
 1. What a file leaves out has the default that core has for it; here stands only how each parameter is written.
 2. Shares are percentages in text, "99.9%", so that they stay exact.
 3. `regions` of the agreement holds for each guarantee that lists none of its own.
-4. What the schema can say about one value it says; what values say about each other only the loader knows.
+4. Nothing comes from outside (`${env:NAME}`): both parties read the same.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, ClassVar, Self
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -24,7 +24,7 @@ from outrider.core.guarantee import Agreement, Composite, Guarantee, Measure, Pa
 from outrider.core.outcome import STANDINGS, OutcomeClass, Standing
 from outrider.core.period import PeriodKind
 from outrider.core.units import Duration, parse_duration, parse_instant
-from outrider.strict_yaml import DurationText, Loaded, TextScalar, default, json_schema, load_file
+from outrider.strict_yaml import DurationText, Loaded, TextScalar, default, load_file
 from outrider.zones import read_zone
 
 _ROLLING = re.compile(r"rolling +(\S+)")
@@ -192,12 +192,3 @@ def _guarantee(loaded: Loaded[AgreementFile], number: int, zone: ZoneInfo) -> Gu
     except ParameterError as error:
         is_above = error.parameter == "regions" and not listed
         raise loaded.located.error(("regions",) if is_above else (*at, error.parameter), str(error)) from None
-
-
-def agreement_schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of agreement files, for editors."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Outrider agreement",
-        **json_schema(AgreementFile),
-    }
