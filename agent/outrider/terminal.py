@@ -132,7 +132,7 @@ def _span_lines(statement: Plain) -> Iterable[str]:
                 guarantee["id"]
             )
         if not guarantee["is_clause_period"]:
-            span = f"judged over this span; the clause itself is about a {guarantee['clause_period']}"
+            span = f"judged over this span; the clause's own period is the {guarantee['clause_period']}"
             elsewhere.setdefault(span, []).append(guarantee["id"])
     return [f"{', '.join(ids)}: {text}" for text, ids in elsewhere.items()]
 

@@ -96,7 +96,10 @@ def running_accounts(rooms: Rooms) -> list[tuple[PeriodKind, Plain]]:
     made = []
     for calendar, guarantees in calendars.items():
         accountant = rooms.accountant.only(tuple(guarantees))
-        basis = accountant.basis(calendar.containing(now), now, rooms.register.announcements())
+        # What rolls ends with what can be judged, which just after midnight is still the day before.
+        unjudged = config.settle + max(each.slice for each in guarantees)
+        at = now - unjudged if calendar.kind is PeriodKind.ROLLING else now
+        basis = accountant.basis(calendar.containing(at), now, rooms.register.announcements())
         made.append((calendar.kind, make_statement(accountant, rooms.store, basis, f"the running {calendar.kind}")))
     return made
 

@@ -31,7 +31,9 @@ from outrider_collector.accounts import Account, Part, Pooled, coverage_of
 from outrider_collector.store import Excluded, Selection, Store
 
 SCHEMA_VERSION = 1
-MOST_OUTAGES = 100
+MOST_OUTAGES, MOST_IN_PERIODS = 100, 500
+"""Outages that are listed of a check, and of it in all the clause's own periods: each is looked up in the store."""
+
 _CAUSES_SHOWN = 5
 
 Plain = dict[str, Any]
@@ -81,6 +83,8 @@ def _span(span: Interval) -> Plain:
 
 def _guarantee(account: Account, views: list[Account], store: Store, basis: Basis) -> Plain:
     guarantee = account.guarantee
+    periods = [_own_period(each, account, store, basis) for each in account.periods]
+    parts = next((each for each in periods if each["decides"]), None) or _parts(account, store, basis, MOST_OUTAGES)
     plain: Plain = {
         "id": guarantee.id,
         "title": guarantee.title,
@@ -100,17 +104,16 @@ def _guarantee(account: Account, views: list[Account], store: Store, basis: Basi
         "void_inflight": guarantee.void_inflight,
         "counts": {outcome.value: guarantee.standing(outcome).value for outcome in OUTCOME_ORDER},
         "clause_period": guarantee.period_name,
-        "is_clause_period": bool(account.periods)
-        or account.period == guarantee.calendar.containing(account.period.start),
+        "is_clause_period": bool(periods) or _is_own(guarantee, account.period),
         "measured": _span(account.measured) if account.measured else None,
         "verdict": account.judgement.verdict.value,
         "reason": account.judgement.reason,
         "margin": _plain_margin(_margin(account)),
         "decided_by": _decided_by(account),
-        "checks": [_part(part, account, store, basis) for part in account.parts],
-        "together": _part(account.together, account, store, basis) if account.together else None,
+        "checks": parts["checks"],
+        "together": parts["together"],
         "views": [{**_view(each), "decides": each.guarantee.view is guarantee.view} for each in views],
-        "periods": [_own_period(each, account, store, basis) for each in account.periods],
+        "periods": periods,
     }
     if account.pooled is not None and guarantee.limit is not None:
         plain |= {"limit_us": guarantee.limit, **_readings(account.pooled)}
@@ -118,9 +121,15 @@ def _guarantee(account: Account, views: list[Account], store: Store, basis: Basi
     return plain
 
 
+def _is_own(guarantee: Guarantee, period: Interval) -> bool:
+    """Whether the clause is about periods like this one; one that rolls is judged over none but its own."""
+    return guarantee.rolling is not None or period == guarantee.calendar.containing(period.start)
+
+
 def _own_period(own: Account, account: Account, store: Store, basis: Basis) -> Plain:
     """One of the clause's own periods, with all that its verdict rests on."""
     adjusted, raw = _headline(own)
+    most = min(MOST_OUTAGES, MOST_IN_PERIODS // len(account.periods))
     return {
         "label": own.label,
         **_span(own.period),
@@ -132,8 +141,7 @@ def _own_period(own: Account, account: Account, store: Store, basis: Basis) -> P
         "decided_by": _decided_by(own),
         "adjusted": share(adjusted),
         "raw": share(raw),
-        "checks": [_part(part, own, store, basis) for part in own.parts],
-        "together": _part(own.together, own, store, basis) if own.together else None,
+        **_parts(own, store, basis, most),
         "readings": None if own.pooled is None else _readings(own.pooled),
     }
 
@@ -234,13 +242,21 @@ def _response(response: ResponseTime) -> Plain:
     }
 
 
-def _part(part: Part, account: Account, store: Store, basis: Basis) -> Plain:
+def _parts(account: Account, store: Store, basis: Basis, most: int) -> Plain:
+    """Each check, and the checks as one service where they are, with so many outages of each at most."""
+    return {
+        "checks": [_part(part, account, store, basis, most) for part in account.parts],
+        "together": _part(account.together, account, store, basis, most) if account.together else None,
+    }
+
+
+def _part(part: Part, account: Account, store: Store, basis: Basis, most: int) -> Plain:
     adjusted = _availability(part.adjusted)
     if part.judgement.verdict is Verdict.NO_DATA:
         adjusted |= {"figure": None, "low": None, "high": None}  # without a sample there is no percentage (R4)
     members = account.parts if part is account.together else (part,)
     adjusted["outages"] = [
-        _outage(members, span, account.guarantee, store, basis) for span in part.adjusted.outages.members[:MOST_OUTAGES]
+        _outage(members, span, account.guarantee, store, basis) for span in part.adjusted.outages.members[:most]
     ]
     coverage = coverage_of(account.guarantee, members) if part is account.together else None
     return {

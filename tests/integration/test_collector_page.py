@@ -253,6 +253,24 @@ async def test_a_check_that_fell_silent_has_no_percentage_but_makes_the_verdict(
     assert page.rows(MATRIX)["portal"][1:] == ["– no data no run in the last 1h"] * 2
 
 
+async def test_a_rolling_guarantee_is_shown_up_to_today(tmp_path: Path) -> None:
+    rolling = Guarantee(
+        "R1", "Up", Measure.AVAILABILITY, Fraction(9, 10), period=PeriodKind.ROLLING, rolling=7 * DAY, zone=NEW_YORK
+    )
+    async with collecting(tmp_path, (rolling,)) as collector:
+        for region in ("east", "west"):
+            await collector.take(
+                *(run("card", region, at, interval=HOUR) for at in range(NOW - 8 * DAY, NOW - 2 * DAY, HOUR)),
+                *(run("card", region, at, "service_down", interval=HOUR) for at in range(NOW - 2 * DAY, NOW, HOUR)),
+            )
+        rows = (await collector.page()).rows("Guarantees, the last days, up to 1 June 2026")
+        target, verdict, adjusted, *_ = rows["R1 Up"]
+        assert (target, verdict.split(":")[0]) == ("at least 90%", "✕ missed rolling 7d")
+        assert adjusted.startswith("71.4")
+        collector.clock.at = parse_instant("2026-06-02T00:00:30-04:00")
+        assert "R1 Up" in (await collector.page()).rows("Guarantees, the last days, up to 1 June 2026")
+
+
 async def test_guarantees_of_different_calendars_stand_under_their_own_periods(tmp_path: Path) -> None:
     weekly = Guarantee("C1", "Up", Measure.AVAILABILITY, Fraction(9, 10), period=PeriodKind.WEEK, zone=NEW_YORK)
     async with collecting(tmp_path, (G1, weekly)) as collector:

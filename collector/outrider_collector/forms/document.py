@@ -140,7 +140,7 @@ def _parameters(it: Guarantee) -> Iterator[tuple[str, str]]:
     if it.periods:
         yield "Periods", f"{it.clause_period}, each judged by itself; the figures below are those of {_period(it)}"
     if not it.is_clause_period:
-        yield "Period", f"not the clause's own, which is a {it.clause_period}"
+        yield "Period", f"not the clause's own, which is the {it.clause_period}"
     yield "Scope", ", ".join(it.scope)
     if it.regions is not None:
         spoke = {each.region for check in it.checks for each in check.coverage if each.slices}
