@@ -110,7 +110,7 @@ def _guarantee(account: Account, views: list[Account], store: Store, basis: Basi
         "reason": account.judgement.reason,
         "margin": _plain_margin(_margin(account)),
         "decided_by": _decided_by(account),
-        "checks": parts["checks"],
+        "checks": [dict(each) for each in parts["checks"]],
         "together": parts["together"],
         "views": [{**_view(each), "decides": each.guarantee.view is guarantee.view} for each in views],
         "periods": periods,
