@@ -115,13 +115,19 @@ def show_statement(statement: Plain) -> None:
         out.print()
         out.print(f"[bold]{guarantee['id']}[/] {verdict(guarantee['verdict'])}: {escape(guarantee['reason'])}")
         out.print(f"  {escape(guarantee['margin']['text'])}")
+        if silent := _silent(guarantee):
+            out.print(f"  [yellow]no run from {escape(', '.join(silent))}[/]")
+        if guarantee["periods"]:
+            out.print(_periods(guarantee["periods"]))
         if "adjusted" in guarantee:
             out.print(_readings(guarantee))
             for line in _response_lines(guarantee):
                 out.print(f"  {line}")
         else:
-            out.print(_checks(guarantee["checks"]))
-            for line in (*_day_lines(guarantee), *_outage_lines(guarantee["checks"])):
+            out.print(_checks(_parts(guarantee)))
+            periods = guarantee["periods"] or [guarantee]
+            parts = [part for each in periods for part in _parts(each)]
+            for line in (*_day_lines(guarantee), *_outage_lines(parts)):
                 out.print(f"  {line}")
         if any(part["coverage"] for part in guarantee["checks"]):
             out.print(_coverage(guarantee["checks"]))
@@ -138,13 +144,13 @@ def _span_lines(statement: Plain) -> Iterable[str]:
     period = (statement["period"]["start"], statement["period"]["end"])
     elsewhere: dict[str, list[str]] = {}
     for guarantee in statement["guarantees"]:
-        measured = guarantee["measured"]
+        measured = None if guarantee["periods"] else guarantee["measured"]
         if measured and (measured["start"], measured["end"]) != period:
             elsewhere.setdefault(f"judged from {measured['start']} to {measured['end']} only", []).append(
                 guarantee["id"]
             )
         if not guarantee["is_clause_period"]:
-            span = f"judged over this span; the clause itself is about a {guarantee['clause_period']}"
+            span = f"judged over this span; the clause's own period is the {guarantee['clause_period']}"
             elsewhere.setdefault(span, []).append(guarantee["id"])
     return [f"{', '.join(ids)}: {text}" for text, ids in elsewhere.items()]
 
@@ -168,18 +174,40 @@ def _guarantees(guarantees: Iterable[Plain]) -> Table:
 
 
 def _headline(guarantee: Plain) -> tuple[str, str]:
-    """Adjusted and raw; for several checks, of the one that is worst off."""
-    if "adjusted" in guarantee:
-        return tuple(percent(guarantee[side]["share"]) for side in ("adjusted", "raw"))  # type: ignore[return-value]
-    parts = [part for part in guarantee["checks"] if part["adjusted"]["low"] is not None]
-    if not parts:
-        return _NOTHING, _NOTHING
-    worst = min(parts, key=lambda part: _fraction(part["adjusted"]["low"]))
-    return percent(worst["adjusted"]["figure"]), percent(worst["raw"]["figure"])
+    """Adjusted and raw of what decides, named where it is one of several checks or periods."""
+    (view,) = (each for each in guarantee["views"] if each["decides"])
+    period = [each["label"] for each in guarantee["periods"] if each["decides"]]
+    named = ", ".join(filter(None, [guarantee["decided_by"], *period]))
+    adjusted = percent(view["adjusted"]) + (f" ({escape(named)})" if named else "")
+    return adjusted, percent(view["raw"])
 
 
-def _fraction(share: Plain) -> Fraction:
-    return Fraction(share["numerator"], share["denominator"])
+def _parts(judged: Plain) -> list[Plain]:
+    """The rows of a guarantee or of one of its periods: the checks as one service, where they are, then each."""
+    return [*([judged["together"]] if judged["together"] else []), *judged["checks"]]
+
+
+def _silent(guarantee: Plain) -> list[str]:
+    """Regions that had to speak, of which there is no run in any check."""
+    spoke = {each["region"] for part in guarantee["checks"] for each in part["coverage"] if each["slices"]}
+    return [region for region in guarantee["regions"] or () if guarantee["checks"] and region not in spoke]
+
+
+def _periods(periods: Iterable[Plain]) -> Table:
+    """The clause's own periods, each judged by itself."""
+    table = Table("  period", "from", "to", "verdict", "adjusted", "raw", "why", box=None, pad_edge=False)
+    for each in periods:
+        check = f"{each['decided_by']}: " if each["decided_by"] else ""
+        table.add_row(
+            "  " + each["label"] + (" (decides)" if each["decides"] else ""),
+            each["start"],
+            each["end"],
+            verdict(each["verdict"]),
+            percent(each["adjusted"]),
+            percent(each["raw"]),
+            escape(check + each["reason"]),
+        )
+    return table
 
 
 def _checks(parts: Sequence[Plain]) -> Table:

@@ -5,7 +5,8 @@ Rules
 1. `days` are the days of the agreement's time zone, 90 of them, that end with what is judged of the period: so a
    period that still runs shows the days up to now. The last may be cut short by the end of the period.
 2. Every day is counted by the rules of the statement itself: the days of the period add up to its figures.
-3. A day is one of `outrider.core.daily.DayState`. What was not in force is not counted.
+3. A day is one of `outrider.core.daily.DayState`. What was not in force is not counted. A clause's day is as its worst
+   check's, or that of its checks as one service, where they are; it names the checks that were worst.
 4. `bands` show the processing times of the period as they were judged, adjusted, in bins: days, or shorter ones where
    the period is short. Their percentiles are edges of the buckets that they lie in, so they may be above the exact
    figure by less than `precision_us`, and never are below it. A percentile that falls among failures is infinite.
@@ -13,19 +14,21 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from outrider.core.composite import Member, combine
 from outrider.core.daily import DayState, judge_day, rank_edge, worst_day
-from outrider.core.guarantee import Guarantee
+from outrider.core.guarantee import Composite, Guarantee
 from outrider.core.intervals import Interval
 from outrider.core.measuring import BUCKET
 from outrider.core.period import Calendar, PeriodKind
 from outrider.core.sli import Availability
 from outrider.core.units import DAY, HOUR, MINUTE, Duration, Instant, format_instant, to_datetime
-from outrider_collector.accounting import Account, Accountant, Basis
+from outrider_collector.accounting import Accountant, Basis
+from outrider_collector.accounts import Account
 from outrider_collector.summaries import Timings
 from outrider_collector.time_units import cut_from_midnight, days_within
 
@@ -63,20 +66,36 @@ def add_days(plain: Plain, account: Account, accountant: Accountant, basis: Basi
     counted = list(days_within(force, zone))
     found = accountant.by_day(guarantee, basis, [part.check for part in account.parts], counted)
     before = [_day(day, zone, DayState.NOT_IN_FORCE, None) for day in days[: len(days) - len(counted)]]
-    states: dict[str, list[DayState]] = {}
+    states = {check: [judge_day(sli, guarantee) for sli in slis] for check, slis in found.items()}
     for check in plain["checks"]:
-        slis = found[check["check"]]
-        states[check["check"]] = [judge_day(sli, guarantee) for sli in slis]
-        check["days"] = before + [
-            _day(day, zone, state, sli)
-            for day, state, sli in zip(counted, states[check["check"]], slis, strict=True)
-        ]  # fmt: skip
-    none: list[dict[str, DayState]] = [{} for _ in before]
-    each_day = none + [{check: of[number] for check, of in states.items()} for number in range(len(counted))]
+        each = zip(counted, states[check["check"]], found[check["check"]], strict=True)
+        check["days"] = before + [_day(day, zone, state, sli) for day, state, sli in each]
+    of_clause = [_clause_day({check: of[number] for check, of in states.items()}) for number in range(len(counted))]
+    if guarantee.composite is not Composite.WORST:
+        together = _together(guarantee, accountant, basis, counted, found)
+        of_clause = [{**day, "state": state.value} for day, state in zip(of_clause, together, strict=True)]
+    every = [_clause_day({}) for _ in before] + of_clause
     plain["days"] = [
-        {**_clause_day(of), "day": _date(day, zone), "in_period": day.end > basis.period.start}
-        for day, of in zip(days, each_day, strict=True)
+        {**of, "day": _date(day, zone), "in_period": day.end > basis.period.start}
+        for day, of in zip(days, every, strict=True)
     ]
+
+
+def _together(
+    guarantee: Guarantee,
+    accountant: Accountant,
+    basis: Basis,
+    days: Sequence[Interval],
+    found: Mapping[str, Sequence[Availability]],
+) -> list[DayState]:
+    """The states of days of a clause whose checks are one service."""
+    span = Interval(days[0].start, days[-1].end)
+    excused = {check: accountant.excused(guarantee, basis, span, check) for check in found}
+    made = []
+    for number, day in enumerate(days):
+        members = [Member(slis[number], excused[check].within(day)) for check, slis in found.items()]
+        made.append(judge_day(combine(members, day, guarantee.slice, guarantee.composite), guarantee))
+    return made
 
 
 def _day(day: Interval, zone: ZoneInfo, state: DayState, sli: Availability | None) -> Plain:

@@ -110,7 +110,10 @@ def _running(rooms: Rooms) -> Iterator[tuple[PeriodKind, Accountant, Basis]]:
         calendars.setdefault(guarantee.calendar, []).append(guarantee)
     for calendar, guarantees in calendars.items():
         accountant = rooms.accountant.only(tuple(guarantees))
-        basis = accountant.basis(calendar.containing(now), now, rooms.register.announcements())
+        # What rolls ends with what can be judged, which just after midnight is still the day before.
+        unjudged = config.settle + max(each.slice for each in guarantees)
+        at = now - unjudged if calendar.kind is PeriodKind.ROLLING else now
+        basis = accountant.basis(calendar.containing(at), now, rooms.register.announcements())
         yield calendar.kind, accountant, basis
 
 

@@ -266,11 +266,13 @@ class Summaries:
     def _count_presences(
         self, wanted: Wanted, unit: Interval, taken_out: Mapping[str, Intervals]
     ) -> dict[str, Presence]:
-        rows = self._store.slice_counts(select(taken_out, unit, wanted.ledger), wanted.guarantee.slice)
+        guarantee = wanted.guarantee
+        rows = self._store.slice_counts(select(taken_out, unit, wanted.ledger, guarantee.regions), guarantee.slice)
         return presences(replace(wanted, span=unit, taken_out=taken_out), rows, rows)
 
     def _count_timings(self, wanted: Wanted, unit: Interval, taken_out: Mapping[str, Intervals]) -> dict[str, Timings]:
-        counted = by_check(self._store.latency_counts(select(taken_out, unit, wanted.ledger)), taken_out)
+        selection = select(taken_out, unit, wanted.ledger, wanted.guarantee.regions)
+        counted = by_check(self._store.latency_counts(selection), taken_out)
         return {
             check: Timings(
                 timing(wanted.guarantee, mine, mine["left_out"] == 0),
@@ -327,13 +329,13 @@ def _within(spans: Intervals, unit: Interval) -> Intervals:
 def _fingerprint(guarantee: Guarantee) -> Hashable:
     """The rules of a guarantee that a count depends on."""
     counts = tuple(guarantee.standing(each) for each in OUTCOME_ORDER)
-    return guarantee.slice, guarantee.quorum, counts, guarantee.left_to_partners
+    return guarantee.slice, guarantee.quorum, counts, guarantee.left_to_partners, guarantee.regions
 
 
-def select(taken_out: Mapping[str, Intervals], span: Interval, ledger: int) -> Selection:
-    """What a store is asked about: these checks, each without its excused time."""
+def select(taken_out: Mapping[str, Intervals], span: Interval, ledger: int, regions: tuple[str, ...] = ()) -> Selection:
+    """What a store is asked about: these checks, each without its excused time, in these regions or in any."""
     excluded = tuple(Excluded(check, each) for check, spans in taken_out.items() for each in spans)
-    return Selection(tuple(taken_out), span, ledger, excluded)
+    return Selection(tuple(taken_out), span, ledger, excluded, regions)
 
 
 def by_check(rows: Columns, checks: Iterable[str]) -> dict[str, Columns]:

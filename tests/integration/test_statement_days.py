@@ -15,10 +15,10 @@ import msgspec
 import pytest
 from collector_support import G1, G3, NOON, SETTLE, UTC, keep, run
 
-from outrider.core.guarantee import Agreement, Guarantee, Measure
+from outrider.core.guarantee import Agreement, Composite, Guarantee, Measure
 from outrider.core.intervals import Interval
 from outrider.core.maintenance import Act, Announcement
-from outrider.core.period import parse_period
+from outrider.core.period import PeriodKind, parse_period
 from outrider.core.units import DAY, HOUR, MILLISECOND, MINUTE, SECOND, Instant, parse_instant
 from outrider_collector.accounting import Accountant
 from outrider_collector.forms.reading import read_statement
@@ -200,6 +200,32 @@ def test_a_clause_is_as_its_worst_check_and_names_it(store: DuckdbStore) -> None
         "day": "2026-06-15", "state": "missed", "checks": ["card", "fhir"], "in_period": True
     }  # fmt: skip
     assert [each["in_period"] for each in made["days"]] == [False] * 89 + [True]
+
+
+@pytest.mark.parametrize(("composite", "state"), [(Composite.ANY, "up"), (Composite.ALL, "missed")])
+def test_a_clause_whose_checks_are_one_service_has_days_of_that_service(
+    store: DuckdbStore, composite: Composite, state: str
+) -> None:
+    day = parse_period("2026-06-15", UTC)
+    for check, start, end in (("card", 2, 4), ("eligibility", 8, 10)):
+        down = Interval(day.start + start * HOUR, day.start + end * HOUR)
+        spans = [(day.start, down.start, "ok"), (down.start, down.end, "service_down"), (down.end, day.end, "ok")]
+        for begin, until, outcome in spans:
+            keep(store, hourly(begin, until, check=check, outcome=outcome, step=MINUTE), NOON)
+    made = statement(store, day, guarantees=(replace(G1, composite=composite),))["guarantees"][0]
+    assert [check["days"][-1]["state"] for check in made["checks"]] == ["missed", "missed"]
+    assert made["days"][-1]["state"] == state
+
+
+def test_a_weekly_clause_shows_the_days_of_the_whole_statement(store: DuckdbStore) -> None:
+    june = parse_period("2026-06", UTC)
+    keep(store, hourly(june.start - 2 * DAY, june.end, step=10 * MINUTE), june.end)
+    weekly = (replace(G1, period=PeriodKind.WEEK), replace(G3, period=PeriodKind.WEEK))
+    made = statement(store, june, guarantees=weekly)
+    (one, two) = made["guarantees"]
+    assert len(one["periods"]) > 1
+    assert (one["days"][-1]["day"], sum(day["in_period"] for day in one["days"])) == ("2026-06-30", 30)
+    assert len(two["bands"]["bins"]) == 30
 
 
 def test_a_period_that_still_runs_shows_the_days_up_to_now(store: DuckdbStore) -> None:

@@ -75,6 +75,7 @@ MEANINGS: Mapping[str, str] = {
     "excused": "excused wholly",
     "not in force": "not in force",
 }
+_TOGETHER = {"worst": "the worst of", "all": "all of", "any": "any of"}
 _ORDER = ("missed", "partly down", "inconclusive", "no data", "excused", "not in force", "up")
 
 
@@ -133,7 +134,7 @@ def bars_of(it: Guarantee, statement: Statement) -> Bars | None:
     ]
     if len(rows) > 1:
         clause = tuple(Cell(day.state, _clause_in_words(day)) for day in it.days)
-        rows.insert(0, Row(f"{it.id}: the worst of {len(rows)} checks", clause))
+        rows.insert(0, Row(f"{it.id}: {_TOGETHER[it.composite]} {len(rows)} checks", clause))
     dates = [day.day for day in it.days]
     return Bars(
         title=f"The last {len(dates)} days",

@@ -19,6 +19,7 @@ from outrider_collector.forms.reading import (
     Coverage,
     Guarantee,
     InView,
+    OwnPeriod,
     Response,
     Share,
     Span,
@@ -32,6 +33,7 @@ __all__ = ["INFINITE", "NOTHING", "Cell", "Document", "Mark", "Section", "Table"
 NOTHING, INFINITE = "–", "∞"
 MOST_DAYS = 60
 REGIONS_ACROSS = 5
+_COMPOSITES = {"all": "one service, up where all of them are", "any": "one service, up where any of them is"}
 _VIEWS = {"network": "network view", "end_to_end": "end to end"}
 
 
@@ -52,7 +54,7 @@ def lay_out(statement: Statement) -> Document:
         ),
         notes=(
             "Adjusted leaves out maintenance that was announced in time; raw leaves out nothing.",
-            "Of several checks, the figure in the first table is that of the one with the lowest lower bound.",
+            "Of several checks or periods, the first table shows the one that decides, and names it.",
             "Percentages are cut, never rounded. Times are rounded up to the millisecond.",
             "Intervals are 95 %, two-sided; they are printed and decide nothing. All times are in UTC.",
         ),
@@ -90,15 +92,18 @@ def _overview(statement: Statement) -> Section:
     rows = []
     for it in statement.guarantees:
         adjusted, raw = next(((view.adjusted, view.raw) for view in it.views if view.decides), (None, None))
-        rows.append((it.id, it.title, _target(it), Mark(it.verdict), percent(adjusted), percent(raw), it.margin.text))
+        named = _decides(it)
+        figure = f"{percent(adjusted)} ({named})" if named else percent(adjusted)
+        rows.append((it.id, it.title, _target(it), Mark(it.verdict), figure, percent(raw), it.margin.text))
     columns = ("", "Guarantee", "Target", "Verdict", "Adjusted", "Raw", "What would have changed the verdict")
     return Section("Guarantees", None, (), (), (Table("", columns, tuple(rows), (3, 8, 5, 7, 5, 5, 18)),))
 
 
 def _guarantee(it: Guarantee, statement: Statement) -> Section:
-    tables = [_readings(it)] if it.adjusted is not UNSET else []
-    found = (_checks(it), _outages(it.checks), _days(it.checks), *_coverage(it.checks), _views(it.views))
-    tables += [table for table in found if table]
+    found = [_periods(it.periods), _readings(it) if it.adjusted is not UNSET else None, _checks(it)]
+    judged = it.periods or (it,)
+    found += [_outages(part for each in judged for part in _parts(each)), _days(it.checks)]
+    tables = [table for table in (*found, *_coverage(it.checks), _views(it.views)) if table]
     notes = [it.remark] if it.remark not in (UNSET, None) else []
     return Section(
         title=f"{it.id} {it.title}",
@@ -115,9 +120,17 @@ def _parameters(it: Guarantee) -> Iterator[tuple[str, str]]:
     yield "Target", _target(it) + (f" within {format_duration(it.limit_us)}" if it.limit_us is not UNSET else "")
     yield "Evidence", it.evidence
     yield "Judged", "not at all: nothing is old enough" if it.measured is None else _span(it.measured)
+    if it.periods:
+        yield "Periods", f"{it.clause_period}, each judged by itself; the figures below are those of {_period(it)}"
     if not it.is_clause_period:
-        yield "Period", f"not the clause's own, which is a {it.clause_period}"
+        yield "Period", f"not the clause's own, which is the {it.clause_period}"
     yield "Scope", ", ".join(it.scope)
+    if it.regions is not None:
+        spoke = {each.region for check in it.checks for each in check.coverage if each.slices}
+        silent = [region for region in it.regions if it.checks and region not in spoke]
+        yield "Regions that must speak", ", ".join(it.regions) + (f"; silent: {', '.join(silent)}" if silent else "")
+    if it.composite != "worst":
+        yield "Checks together", _COMPOSITES[it.composite]
     yield "View that decides", _VIEWS[it.view]
     yield "Slice", format_duration(it.slice_us)
     yield "Quorum", f"down if more than {percent(it.quorum)} of the regions with data are down"
@@ -128,6 +141,36 @@ def _parameters(it: Guarantee) -> Iterator[tuple[str, str]]:
     capped = "" if it.cap_us is None else f", {format_duration(it.cap_us)} at most in a {it.clause_period}"
     inflight = "; a bad run under way when a window opens is void" if it.void_inflight else ""
     yield "Maintenance", f"excused if announced {format_duration(it.notice_us)} before{capped}{inflight}"
+
+
+def _decides(it: Guarantee) -> str:
+    """The check and the period that decide, where there are several."""
+    return ", ".join(filter(None, [it.decided_by, _period(it)]))
+
+
+def _period(it: Guarantee) -> str:
+    return next((each.label for each in it.periods if each.decides), "")
+
+
+def _parts(it: Guarantee | OwnPeriod) -> tuple[Check, ...]:
+    """The checks as one service, where they are, then each."""
+    return it.checks if it.together is None else (it.together, *it.checks)
+
+
+def _periods(periods: Iterable[OwnPeriod]) -> Table | None:
+    rows = tuple(
+        (
+            it.label + (" (decides)" if it.decides else ""),
+            _span(it),
+            Mark(it.verdict),
+            percent(it.adjusted) + (f" ({it.decided_by})" if it.decided_by else ""),
+            percent(it.raw),
+            it.reason,
+        )
+        for it in periods
+    )
+    columns = ("Period", "From, to", "Verdict", "Adjusted", "Raw", "Reason")
+    return Table("The clause's own periods", columns, rows, (6, 9, 6, 7, 5, 12)) if rows else None
 
 
 def _target(it: Guarantee) -> str:
@@ -197,7 +240,7 @@ def _checks(it: Guarantee) -> Table | None:
             f"{percent(check.adjusted.good_share)} ({check.adjusted.good} of {check.adjusted.samples})",
             percent(check.adjusted.five_minute_mean),
         )
-        for check in it.checks
+        for check in _parts(it)
     ]
     columns = (
         "Check", "Verdict", "Adjusted", "At least, at most", "Raw", "Slices up / down / unknown / excused",

@@ -17,6 +17,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 Instant = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z$")]
 Percent = Annotated[str, Meta(pattern=r"^\d+(\.\d{1,5})?%$")]
 Count = Annotated[int, Meta(ge=0)]
+ClausePeriod = Annotated[str, Meta(pattern=r"^(month|week|day|rolling [1-9]\d*d)$")]
 Verdict = Literal["met", "missed", "inconclusive", "no data"]
 View = Literal["network", "end_to_end"]
 Standing = Literal["good", "bad", "void", "partner"]
@@ -189,6 +190,31 @@ class Response(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     answered_share: Share | None
 
 
+class Readings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The readings of a response-time clause."""
+
+    adjusted: Response
+    raw: Response
+
+
+class OwnPeriod(Span, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One of a clause's own periods: whole, though it may begin before the statement's. `decides`: the guarantee's
+    figures are this one's."""
+
+    label: str
+    measured: Span | None
+    decides: bool
+    verdict: Verdict
+    reason: str
+    margin: Margin
+    decided_by: str | None
+    adjusted: Share | None
+    raw: Share | None
+    checks: tuple[Check, ...]
+    together: Check | None
+    readings: Readings | None
+
+
 class InView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The clause as one view has it."""
 
@@ -203,7 +229,11 @@ class InView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class Guarantee(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A clause: its parameters, its verdict and what that rests on. `days` are there for availability, what follows
-    them for response times; neither `days` nor `bands` where nothing could be measured."""
+    them for response times; neither `days` nor `bands` where nothing could be measured.
+
+    `regions`: those that had to speak. `decided_by`: the check that decides, of several. `together`: the checks as one
+    service. `periods`: the clause's own, where it was judged over those.
+    """
 
     id: str
     title: str
@@ -220,14 +250,19 @@ class Guarantee(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     windows_excuse: bool
     void_inflight: bool
     counts: dict[str, Standing]
-    clause_period: Literal["month", "week", "day"]
+    regions: tuple[str, ...] | None
+    composite: Literal["worst", "all", "any"]
+    clause_period: ClausePeriod
     is_clause_period: bool
     measured: Span | None
     verdict: Verdict
     reason: str
     margin: Margin
+    decided_by: str | None
     checks: tuple[Check, ...]
+    together: Check | None
     views: tuple[InView, ...]
+    periods: tuple[OwnPeriod, ...]
     days: tuple[ClauseDay, ...] | UnsetType = UNSET
     bands: Bands | UnsetType = UNSET
     limit_us: Count | UnsetType = UNSET
@@ -282,6 +317,18 @@ class Statement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     windows: tuple[Window, ...]
 
 
+_NOT_SAID: dict[str, Any] = {"regions": None, "composite": "worst", "decided_by": None, "together": None, "periods": []}
+"""What clauses of schema 1 did not say, as it was then."""
+
+
+def raised(plain: Any) -> Any:
+    """A statement of schema 1 with what it did not say; any other as it is. Raises nothing."""
+    if not isinstance(plain, dict) or plain.get("schema") != 1 or not isinstance(plain.get("guarantees"), list):
+        return plain
+    guarantees = [{**_NOT_SAID, **each} if isinstance(each, dict) else each for each in plain["guarantees"]]
+    return {**plain, "guarantees": guarantees}
+
+
 def read_statement(plain: Any) -> Statement:
     """A statement from decoded JSON. Raises StatementError."""
     schema = plain.get("schema") if isinstance(plain, dict) else None
@@ -291,7 +338,7 @@ def read_statement(plain: Any) -> Statement:
             f"a newer one made it, and can make its forms"
         )
     try:
-        return msgspec.convert(plain, Statement, strict=True)
+        return msgspec.convert(raised(plain), Statement, strict=True)
     except msgspec.ValidationError as error:
         raise StatementError(f"this is no statement of schema 1 or {NEWEST_SCHEMA}: {error}") from None
 
