@@ -19,6 +19,7 @@ COMMANDS = {
     "sandbox": "a test network to probe, with faults on demand",
     "once": "run each check once, now",
     "validate": "check configuration and scenarios, offline",
+    "agreement": "what an agreement's clauses mean, its JSON Schema, the same as OpenSLO",
     "outcomes": "which code at which place means what, and whose fault it is",
     "report": "the statement of a period, with a verdict for each guarantee",
     "seal": "seal the days that are due as signed evidence",

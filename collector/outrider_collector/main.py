@@ -17,7 +17,7 @@ from outrider_collector.config import CollectorConfig
 from outrider_collector.evidence_api import add_evidence, keep_sealed, make_sealer
 from outrider_collector.intake import Intake
 from outrider_collector.metrics import CollectorMetrics
-from outrider_collector.pages import add_pages, running_accounts
+from outrider_collector.pages import add_pages, count_running
 from outrider_collector.store import StoreFailedError
 from outrider_collector.store.duckdb_store import DuckdbStore
 from outrider_collector.summaries import Summaries
@@ -75,9 +75,9 @@ async def opened(config: CollectorConfig, clock: Clock) -> AsyncIterator[web.App
 
 
 async def _keep_counted(rooms: Rooms) -> None:
-    """Make the running accounts now and then though nobody asks, so that whoever asks at the end of a quiet month does
-    not wait for all of it to be counted."""
+    """Make the running statements now and then though nobody asks, so that whoever asks at the end of a quiet month
+    does not wait for all of it to be counted."""
     while True:
         with contextlib.suppress(StoreFailedError):  # whoever asks is told; it may be well again by the next time
-            await asyncio.to_thread(running_accounts, rooms)
+            await asyncio.to_thread(count_running, rooms)
         await asyncio.sleep(COUNT_EVERY_S)

@@ -20,7 +20,8 @@ from outrider.core.period import parse_period
 from outrider.core.units import DAY, HOUR, MINUTE, SECOND, Duration, Instant, parse_instant
 from outrider.core.verdict import Verdict
 from outrider.core.wire import RunRecord
-from outrider_collector.accounting import Account, Accountant
+from outrider_collector.accounting import Accountant
+from outrider_collector.accounts import Account
 from outrider_collector.statement import make_statement
 from outrider_collector.store.duckdb_store import DuckdbStore
 

@@ -128,8 +128,9 @@ def show(statement: dict[str, Any], *, as_json: bool) -> None:
         print(msgspec.json.format(msgspec.json.encode(statement, order="deterministic"), indent=1).decode())
     else:
         from outrider.terminal import show_statement
+        from outrider_collector.forms.reading import raised
 
-        show_statement(statement)
+        show_statement(raised(statement))
 
 
 def exit_code(statement: dict[str, Any]) -> int:

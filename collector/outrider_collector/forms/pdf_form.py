@@ -18,7 +18,10 @@ from fpdf.util import Padding
 
 from outrider.core.units import parse_instant, to_datetime
 from outrider.redact import printable
-from outrider_collector.forms.document import Cell, Document, Mark, Section, Table, lay_out
+from outrider_collector.forms.bars import Bars
+from outrider_collector.forms.document import lay_out
+from outrider_collector.forms.paper import Cell, Document, Figure, Mark, Section, Table
+from outrider_collector.forms.pdf_figures import draw_band, draw_bars
 from outrider_collector.forms.reading import Statement
 
 _SIGNS = {"met": "(+)", "missed": "(x)", "inconclusive": "(?)", "no data": "(-)"}
@@ -79,6 +82,8 @@ def _head(pdf: FPDF, document: Document) -> None:
     _write(pdf, document.title, 16, bold=True)
     _write(pdf, document.subtitle, 10)
     _write(pdf, f"Verdict {_sign(document.mark)}", 12, bold=True, colour=_COLOURS[document.mark.verdict])
+    if document.summary:
+        _write(pdf, document.summary, 10)
     _facts(pdf, document.facts)
 
 
@@ -94,9 +99,24 @@ def _section(pdf: FPDF, section: Section) -> None:
         _write(pdf, line, _BODY)
     for note in section.notes:
         _write(pdf, note, _SMALL)
+    for figure in section.figures:
+        _figure(pdf, figure)
     _facts(pdf, section.facts)
     for table in section.tables:
         _table(pdf, table)
+
+
+def _figure(pdf: FPDF, figure: Figure) -> None:
+    pdf.ln(1.5)
+    if pdf.will_page_break(35):
+        pdf.add_page()
+    _write(pdf, figure.title, _BODY, bold=True)
+    if isinstance(figure, Bars):
+        _write(pdf, f"{figure.first} to {figure.last}, days in {figure.zone}, the latest on the right", _SMALL)
+        draw_bars(pdf, figure, latin)
+    else:
+        _write(pdf, figure.note, _SMALL)
+        draw_band(pdf, figure, latin)
 
 
 def _facts(pdf: FPDF, facts: tuple[tuple[str, str], ...]) -> None:

@@ -49,13 +49,15 @@ class Excluded:
 class Selection:
     """Which runs a question is about: purpose `probe`, sent within `span`, recorded up to `ledger`.
 
-    `checks` are names. `excluded` marks runs as left out; they are counted apart, not dropped.
+    `checks` are names, and so are `regions`; without any, runs of every region are. `excluded` marks runs as left out;
+    they are counted apart, not dropped.
     """
 
     checks: tuple[str, ...]
     span: Interval
     ledger: int
     excluded: tuple[Excluded, ...] = ()
+    regions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

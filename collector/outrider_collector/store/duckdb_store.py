@@ -311,14 +311,22 @@ class DuckdbStore:
         parameters: Mapping[str, int],
         tables: Mapping[str, Mapping[str, NDArray[Any]]] | None = None,
     ) -> Columns:
-        wanted = {"check_id": _ints(self._names.get(check, -1) for check in selection.checks)}
         return self._named(
             self._ask(
                 sql,
                 {**self._bounds(selection.span, selection.ledger), **parameters},
-                {"wanted": wanted, "excluded": self._exclusions(selection.excluded), **(tables or {})},
+                {"wanted": self._wanted(selection), "excluded": self._exclusions(selection.excluded), **(tables or {})},
             )
         )
+
+    def _wanted(self, selection: Selection) -> dict[str, NDArray[Any]]:
+        """Each check with each region that is asked about."""
+        regions = [self._names.get(each, -1) for each in selection.regions] or [schema.ANY_REGION]
+        checks = [self._names.get(check, -1) for check in selection.checks]
+        return {
+            "check_id": _ints(check for check in checks for _ in regions),
+            "region": _ints(region for _ in checks for region in regions),
+        }
 
     def _exclusions(self, excluded: Sequence[Excluded]) -> dict[str, NDArray[Any]]:
         """Each excluded span cut at minutes, which is what the join is keyed by."""
