@@ -7,11 +7,13 @@ CORE profile.
 Which periods a clause is judged over
 -------------------------------------
 1. Where a statement's period is one of the clause's own, it is judged over that.
-2. Where the clause's own periods are shorter, it is judged over each that ends within the statement's period, whole,
-   though it may begin before; so each of them belongs to one statement. One that has not begun yet is left out.
+2. Where the clause's own periods are shorter, and the statement is about whole days of the zone, it is judged over each
+   that ends within the statement's period, whole, though it may begin before; so each of them belongs to one statement.
+   One that has not begun yet is left out.
 3. A rolling clause is judged over its last days up to the end of the statement's period; while that runs, up to the
    last instant that can be judged yet.
-4. Where they are longer, it is judged over the statement's period, which is then marked as not the clause's own.
+4. Where they are longer, or the statement is about any other span ("the last 3 h"), it is judged over just that, which
+   is then marked as not the clause's own.
 """
 
 from __future__ import annotations
@@ -190,7 +192,9 @@ class Guarantee:
         if self.rolling is not None:
             end = min(span.end, until)
             return (OwnPeriod(self.period_name, Interval(end - self.rolling, end)),) if end > span.start else ()
-        calendar = self.calendar
+        calendar, days = self.calendar, Calendar(PeriodKind.DAY, self.zone)
+        if any(days.containing(edge).start != edge for edge in (span.start, span.end)):
+            return ()
         return tuple(
             OwnPeriod(calendar.label(each), each)
             for each in calendar.overlapping(span)

@@ -222,6 +222,9 @@ def test_a_statement_of_the_clauses_own_period_or_of_a_shorter_one_lists_none() 
     monthly = replace(WEEK, period=PeriodKind.MONTH)
     assert monthly.own_periods(parse_period("2026-06", NEW_YORK), FAR) == ()
     assert monthly.own_periods(parse_period("2026-W27", NEW_YORK), FAR) == ()
+    month = parse_period("2026-06", NEW_YORK)
+    assert WEEK.own_periods(Interval(month.start + HOUR, month.end), FAR) == (), "a span that is not of whole days"
+    assert WEEK.own_periods(Interval(month.start, month.end - HOUR), FAR) == ()
     quarter = Interval(parse_period("2026-04", NEW_YORK).start, parse_period("2026-06", NEW_YORK).end)
     assert [each.label for each in monthly.own_periods(quarter, FAR)] == ["2026-04", "2026-05", "2026-06"]
 
