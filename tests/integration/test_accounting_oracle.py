@@ -32,7 +32,8 @@ from outrider.core.maintenance import Act, Announcement
 from outrider.core.period import PeriodKind
 from outrider.core.units import DAY, HOUR, MINUTE, SECOND, Duration, Instant, parse_instant
 from outrider.core.wire import Batch, Entry, RunRecord
-from outrider_collector.accounting import Account, Accountant
+from outrider_collector.accounting import Accountant
+from outrider_collector.accounts import Account
 from outrider_collector.intake import Intake
 from outrider_collector.statement import make_statement
 from outrider_collector.store import NewRecord
