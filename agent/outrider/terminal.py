@@ -195,13 +195,14 @@ def _silent(guarantee: Plain) -> list[str]:
 
 def _periods(periods: Iterable[Plain]) -> Table:
     """The clause's own periods, each judged by itself."""
-    table = Table("  period", "from", "to", "verdict", "adjusted", "raw", "why", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for head in ("  period", "verdict", "adjusted", "raw"):
+        table.add_column(head, no_wrap=True)
+    table.add_column("why")
     for each in periods:
         check = f"{each['decided_by']}: " if each["decided_by"] else ""
         table.add_row(
             "  " + each["label"] + (" (decides)" if each["decides"] else ""),
-            each["start"],
-            each["end"],
             verdict(each["verdict"]),
             percent(each["adjusted"]),
             percent(each["raw"]),

@@ -159,7 +159,7 @@ def known_runs(world: World) -> list[Recorded]:
 def standing(world: World, each: Recorded, windows: Spans = ()) -> Standing:  # type: ignore[assignment]
     """`windows` where the agreement voids BAD runs in flight when one opens."""
     run = each.run
-    if run.clock_error is not None and run.clock_error > SECOND:
+    if run.clock_error is None or run.clock_error > SECOND:
         return Standing.VOID
     found = world.guarantee.standings[OutcomeClass(run.outcome)]
     if found is Standing.PARTNER and world.guarantee.view is View.END_TO_END:
@@ -252,7 +252,7 @@ def _judge(
 
 
 def _is_refusal(world: World, each: Recorded, voiding: Spans) -> bool:
-    trusted = each.run.clock_error is None or each.run.clock_error <= SECOND
+    trusted = each.run.clock_error is not None and each.run.clock_error <= SECOND
     return trusted and each.run.outcome == OutcomeClass.PROBE_FAULT
 
 

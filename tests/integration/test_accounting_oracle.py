@@ -110,7 +110,7 @@ def some_runs(draw: st.DrawFn, start: Instant, length: Duration, long: Duration 
     made = []
     for at in draw(st.lists(instants, max_size=28)):
         interval = draw(st.sampled_from([long, long, MINUTE])) if long else draw(st.sampled_from([1, length]))
-        offset = draw(st.sampled_from([None, None, 0, 3 * SECOND, -2 * SECOND]))
+        offset = draw(st.sampled_from([None, 0, 0, 0, 3 * SECOND, -2 * SECOND]))
         made.append(
             Recorded(
                 RunRecord(
@@ -125,7 +125,7 @@ def some_runs(draw: st.DrawFn, start: Instant, length: Duration, long: Duration 
                     outcome=draw(st.sampled_from(OUTCOMES)),
                     fault="none",
                     clock_offset=offset,
-                    clock_error=draw(st.sampled_from([None, 1, SECOND, SECOND + 1])) if offset is not None else None,
+                    clock_error=draw(st.sampled_from([1, 1, SECOND, SECOND + 1])) if offset is not None else None,
                 ),
                 start + draw(st.sampled_from([1, 1, 2])) * HOUR,
             )
@@ -313,7 +313,7 @@ def test_one_more_bad_sample_never_raises_a_figure(world: World, data: st.DataOb
         check=data.draw(st.sampled_from(["card", "elig"])), scenario="s", purpose="probe", scheduled_at=at,
         region=data.draw(st.sampled_from(["north", "east", "west", "new"])), started_at=at, interval=1, fault="service",
         latency=data.draw(st.sampled_from([1, 11 * SECOND])), outcome=data.draw(st.sampled_from(["service_down",
-        "malformed"])),
+        "malformed"])), clock_offset=0, clock_error=1,
     )  # fmt: skip
     with kept(world) as store:
         before = account(store, world)
@@ -386,7 +386,12 @@ def test_a_bad_sample_beside_refusals_does_not_hide_them(third: str) -> None:
     start = BASES[0]
 
     def one(region: str, outcome: str) -> Recorded:
-        return Recorded(RunRecord("card", "s", region, "probe", start, start, MINUTE, 1, outcome, "agent"), start)
+        return Recorded(
+            RunRecord(
+                "card", "s", region, "probe", start, start, MINUTE, 1, outcome, "agent", clock_offset=0, clock_error=1
+            ),
+            start,
+        )
 
     guarantee = Guarantee("G", "G", Measure.AVAILABILITY, Fraction(9, 10))
     two = [one("east", "probe_fault"), one("west", "probe_fault")]

@@ -186,6 +186,11 @@ def test_a_week_that_still_runs_is_judged_as_far_as_it_has_come(store: DuckdbSto
     assert (running["verdict"], running["adjusted"]["numerator"], running["adjusted"]["denominator"]) == ("met", 12, 13)
 
 
+def without_days(guarantee: dict[str, Any]) -> list[dict[str, Any]]:
+    """Its checks; the bars beside them are about more days than the week."""
+    return [{key: value for key, value in check.items() if key != "days"} for check in guarantee["checks"]]
+
+
 def test_a_statement_of_the_week_alone_says_the_same_of_it(store: DuckdbStore) -> None:
     _, in_month = eventful(store)["guarantees"]
     accountant = Accountant(store, CORE, SETTLE)
@@ -193,8 +198,9 @@ def test_a_statement_of_the_week_alone_says_the_same_of_it(store: DuckdbStore) -
     _, alone = json.loads(msgspec.json.encode(make_statement(accountant, store, basis, "")))["guarantees"]
     assert alone["periods"] == []
     week = in_month["periods"][1]
-    assert (alone["verdict"], alone["margin"], alone["checks"]) == (week["verdict"], week["margin"], week["checks"])
-    assert in_month["checks"] == week["checks"], "the figures of the guarantee are those of the week that decides"
+    assert (alone["verdict"], alone["margin"]) == (week["verdict"], week["margin"])
+    assert without_days(alone) == week["checks"]
+    assert without_days(in_month) == week["checks"], "the guarantee's figures are those of the week that decides"
 
 
 def test_every_form_shows_the_weeks_and_names_the_one_that_decides(
