@@ -166,6 +166,11 @@ class Intake:
             self._earliest_stamp = now + 1
             return now
 
+    def stamp_after(self, instant: Instant) -> None:
+        """Let no stamp be at or before an instant that a statement was issued as of, whatever the clock says now."""
+        with self._ledger:
+            self._earliest_stamp = max(self._earliest_stamp, instant + 1)
+
     def close(self) -> None:
         """Commit what waits, then refuse the rest."""
         self._is_closed = True

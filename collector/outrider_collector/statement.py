@@ -49,6 +49,8 @@ def make_statement(accountant: Accountant, store: Store, basis: Basis, label: st
         "period": {"label": label, **_span(basis.period)},
         "as_of": format_instant(basis.as_of),
         "ledger": basis.ledger,
+        "revision": None,
+        "replaces": None,
         "verdict": overall.verdict.value,
         "guarantees": [
             _guarantee(account, [accountant.in_view(account, view, basis) for view in View], store, basis)

@@ -39,6 +39,7 @@ FLOORS = {
     "outrider.agent_http": 7,
     "outrider.demo": 7,
     "outrider.terminal": 7,
+    "outrider.issued_terminal": 8,
     "outrider.live": 8,
     "outrider.verification_terminal": 8,
     "outrider.commands": 9,
