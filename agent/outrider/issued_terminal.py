@@ -1,4 +1,4 @@
-"""What people see of issued statements: the list, what became of one that was made again, and what changed between two."""
+"""What people see of issued statements: the list, what came of issuing one, and what changed between two."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from outrider_collector.app import Rooms, build_app
 from outrider_collector.calendar_schedule import add_calendars, follow
 from outrider_collector.config import CollectorConfig
 from outrider_collector.evidence_api import add_evidence, keep_sealed, make_sealer
+from outrider_collector.house_metrics import HouseMetrics
 from outrider_collector.intake import Intake
 from outrider_collector.issued.api import add_issued, keep_looked_at, make_issuer
 from outrider_collector.issued.register import IssuedRegister
@@ -71,7 +72,9 @@ async def opened(config: CollectorConfig, clock: Clock) -> AsyncIterator[web.App
     sealer = make_sealer(rooms, issued)
     add_evidence(app, sealer)
     background = {asyncio.create_task(_keep_counted(rooms)), asyncio.create_task(keep_looked_at(issuer))}
-    background |= {asyncio.create_task(follow(rooms, each)) for each in add_calendars(app)}
+    calendars = add_calendars(app)
+    background |= {asyncio.create_task(follow(rooms, each)) for each in calendars}
+    rooms.metrics.registry.register(HouseMetrics(calendars, sealer, issuer))
     if sealer is not None:
         background.add(asyncio.create_task(keep_sealed(sealer)))
     try:

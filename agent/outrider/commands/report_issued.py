@@ -35,6 +35,9 @@ def wrong(arguments: argparse.Namespace) -> str:
         return "--issue, --revision and --compare are about a --period"
     if about_period and arguments.as_of:
         return "an issued statement has its own instant: --as-of does not go with it"
+    numbers = [*(arguments.compare or ()), *([] if arguments.revision is None else [arguments.revision])]
+    if any(number < 1 for number in numbers):
+        return "revisions are numbered from 1"
     if arguments.author is not None and not arguments.issue:
         return "--author goes with --issue"
     return "--as-issued goes with --revision" if arguments.as_issued and arguments.revision is None else ""
@@ -44,14 +47,16 @@ def listed(arguments: argparse.Namespace) -> int:
     """`--revisions` and `--compare`, which end in no statement. Raises CollectorError."""
     from outrider.issued_terminal import show_changes, show_revisions
 
-    path, show_it = "/v1/statements/revisions", show_revisions
+    path = "/v1/statements/revisions"
     if arguments.compare:
-        path, show_it = f"{_path(arguments)}/changes/{arguments.compare[0]}/{arguments.compare[1]}", show_changes
+        path = f"{_path(arguments)}/changes/{arguments.compare[0]}/{arguments.compare[1]}"
     answer = run_on_loop(ask(arguments.collector, path))
     if arguments.json:
         print(msgspec.json.format(msgspec.json.encode(answer, order="deterministic"), indent=1).decode())
+    elif arguments.compare:
+        show_changes(answer)
     else:
-        show_it(answer if arguments.compare else answer["revisions"])
+        show_revisions(answer["revisions"])
     return PASS
 
 

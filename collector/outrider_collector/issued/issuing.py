@@ -106,8 +106,8 @@ class Issuer:
     def issue(self, period: str, author: str = "") -> Issue:
         """Issue the statement of a period, or find that the newest one still holds. Raises ValueError for what is no
         period, NotOverError, StoreFailedError; then nothing was issued."""
-        if len(author) > LONGEST_AUTHOR:
-            raise ValueError(f"an author is at most {LONGEST_AUTHOR} characters")
+        if len(author) > LONGEST_AUTHOR or not author.isprintable():
+            raise ValueError(f"an author is at most {LONGEST_AUTHOR} printable characters")
         span = _span(period, self._terms)
         with self._lock:
             as_of = self._as_of()
