@@ -205,6 +205,20 @@ async def test_an_agreement_that_comes_into_force_later_leaves_the_period_under_
         assert second["statement"]["guarantees"][0]["target"]["percent"] == "99.9%"
 
 
+async def test_terms_of_older_software_that_mean_the_same_make_nothing_stale(tmp_path: Path) -> None:
+    async with collecting(tmp_path) as collector:
+        await with_a_day(collector)
+        made = (await issue(collector)).json
+        kept = collector.issued.revision(PERIOD, 1)
+        older = replace(kept, number=2, terms=kept.terms.replace('"cap":null,', ""))
+        collector.issued.add(older, canonical(made["statement"]))
+        collector.clock.at += HOUR
+        assert [each["stale"] for each in await listed(collector)] == [False, False]
+        unreadable = replace(kept, number=3, terms='{"settle": 1}')
+        collector.issued.add(unreadable, canonical(made["statement"]))
+        assert "cannot be read by this software" in (await listed(collector))[-1]["stale_because"][0]
+
+
 @pytest.mark.parametrize(
     ("case", "late", "window", "reasons", "is_new"),
     [
@@ -321,7 +335,7 @@ async def test_other_versions_of_software_and_time_zones_are_named_as_what_may_b
         "terms_sha256, software, timezone_data, author, issued_at + 1, why, statement FROM revisions",
         "DELETE FROM confirmations",
         "UPDATE confirmations SET ledger = 99",
-        "INSERT INTO confirmations SELECT period, number, as_of - 1, 99 FROM confirmations",
+        "INSERT INTO confirmations SELECT period, number, as_of - 1, 99, '' FROM confirmations",
     ],
 )
 async def test_the_register_refuses_to_be_changed(tmp_path: Path, act: str) -> None:

@@ -56,7 +56,8 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """That a revision still said the same as of a later instant."""
+    """That a revision still said the same as of a later instant, under terms with this hash."""
 
     as_of: Instant
     ledger: int
+    terms_sha256: str

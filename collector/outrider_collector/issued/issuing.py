@@ -125,7 +125,7 @@ class Issuer:
 
     def _next(self, newest: Revision, as_of: Instant, author: str) -> Issue:
         terms = self._governing(newest)
-        since = self._since(newest, as_of, terms)
+        since = self._since(newest, as_of, terms, self._announcements())
         is_as_then = (newest.software, newest.timezone_data) == _versions()
         if not since and is_as_then:
             return Issue(newest, self._issued(newest), is_new=False)
@@ -134,7 +134,8 @@ class Issuer:
         issued = self._issued(newest)
         if _news(statement) == _news(issued):
             if since:
-                self._register.confirm(newest, Confirmation(as_of, statement["ledger"]))
+                terms_sha256 = _sha256(encode_terms(terms).encode())
+                self._register.confirm(newest, Confirmation(as_of, statement["ledger"], terms_sha256))
             return Issue(newest, issued, is_new=False)
         replaced = {"revision": newest.number, "as_of": format_instant(newest.as_of), "sha256": newest.sha256}
         statement |= {"revision": newest.number + 1, "replaces": replaced}
@@ -205,10 +206,11 @@ class Issuer:
         found = [each for each in self._register.revisions() if period in (None, each.period)]
         newest = {each.period: each.number for each in found}
         as_of = self._as_of() if found else 0
+        announcements = self._announcements() if found else ()
         listed = []
         for each in found:
             is_newest = newest[each.period] == each.number
-            reasons = self._since(each, as_of, self._governing(each)).reasons if is_newest else []
+            reasons = self._reasons(each, as_of, announcements) if is_newest else []
             if is_newest:
                 self.stale[each.period] = bool(reasons)
             replaced_by = None if is_newest else each.number + 1
@@ -238,7 +240,13 @@ class Issuer:
             return decode_terms(newest.terms)
         return self._terms
 
-    def _since(self, newest: Revision, as_of: Instant, terms: Terms) -> Since:
+    def _reasons(self, newest: Revision, as_of: Instant, announcements: Sequence[Announcement]) -> list[str]:
+        try:
+            return self._since(newest, as_of, self._governing(newest), announcements).reasons
+        except TermsError as error:
+            return [str(error)]
+
+    def _since(self, newest: Revision, as_of: Instant, terms: Terms, announcements: Sequence[Announcement]) -> Since:
         """What came since, counted; nothing is made again for it."""
         seen = self._register.confirmed(newest)
         ledger = self._store.position(as_of)
@@ -248,10 +256,10 @@ class Issuer:
             results = self._store.recorded_between(period, seen.ledger, ledger)
             lead = self._store.recorded_between(Interval(newest.start - MEMORY, newest.start), seen.ledger, ledger)
         later = 0
-        for history in histories(self._announcements()).values():
+        for history in histories(announcements).values():
             if any(each.start < reach.end and each.end > reach.start for each in history):
                 later += sum(seen.as_of < each.recorded_at <= as_of for each in history)
-        return Since(results, lead, later, _terms_reasons(newest, terms))
+        return Since(results, lead, later, _terms_reasons(newest, seen, terms))
 
 
 def _span(period: str, terms: Terms) -> Interval:
@@ -270,13 +278,14 @@ def _reach(revision: Revision, terms: Terms) -> Interval:
     return Interval(start, end)
 
 
-def _terms_reasons(newest: Revision, terms: Terms) -> tuple[str, ...]:
+def _terms_reasons(newest: Revision, seen: Confirmation, terms: Terms) -> tuple[str, ...]:
+    """What of the terms is another than when the revision was last found to stand; parameters that its software did
+    not have yet are as their defaults."""
     now = encode_terms(terms)
-    if now == newest.terms:
+    then = encode_terms(decode_terms(newest.terms))
+    if now == then or _sha256(now.encode()) == seen.terms_sha256:
         return ()
-    found = [f"{each.clause} {each.what}".strip() for each in changes(json.loads(newest.terms), json.loads(now))] or [
-        "its wording"
-    ]
+    found = [f"{each.clause} {each.what}".strip() for each in changes(json.loads(then), json.loads(now))]
     more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
     return (f"the terms changed: {', '.join(found[:_MOST_NAMED])}{more}",)
 

@@ -38,7 +38,7 @@ CREATE TRIGGER IF NOT EXISTS revisions_follow BEFORE INSERT ON revisions
     BEGIN SELECT RAISE(ABORT, 'issued statements are never replaced and never backdated'); END;
 CREATE TABLE IF NOT EXISTS confirmations (
     period TEXT NOT NULL, number INTEGER NOT NULL, as_of INTEGER NOT NULL, ledger INTEGER NOT NULL,
-    PRIMARY KEY (period, number, as_of)) WITHOUT ROWID;
+    terms_sha256 TEXT NOT NULL, PRIMARY KEY (period, number, as_of)) WITHOUT ROWID;
 CREATE TRIGGER IF NOT EXISTS confirmations_stay BEFORE DELETE ON confirmations
     BEGIN SELECT RAISE(ABORT, 'confirmations are never removed'); END;
 CREATE TRIGGER IF NOT EXISTS confirmations_stand BEFORE UPDATE ON confirmations
@@ -91,8 +91,8 @@ class IssuedRegister:
     def confirm(self, revision: Revision, seen: Confirmation) -> None:
         """Record that a revision still says the same."""
         with self._lock, self._one_transaction():
-            row = (revision.period, revision.number, seen.as_of, seen.ledger)
-            self._ask("INSERT INTO confirmations VALUES (?, ?, ?, ?)", row)
+            row = (revision.period, revision.number, seen.as_of, seen.ledger, seen.terms_sha256)
+            self._ask("INSERT INTO confirmations VALUES (?, ?, ?, ?, ?)", row)
 
     def revisions(self, by: Instant = 2**62) -> tuple[Revision, ...]:
         """Every statement issued by an instant, in order of issue."""
@@ -132,15 +132,18 @@ class IssuedRegister:
         """Up to where a revision was last found to say the same: its own facts, if it was not looked at since."""
         with self._lock:
             rows = self._ask(
-                "SELECT as_of, ledger FROM confirmations WHERE period = ? AND number = ? ORDER BY as_of DESC LIMIT 1",
+                "SELECT as_of, ledger, terms_sha256 FROM confirmations WHERE period = ? AND number = ? "
+                "ORDER BY as_of DESC LIMIT 1",
                 (revision.period, revision.number),
             )
-        return Confirmation(*rows[0]) if rows else Confirmation(revision.as_of, revision.ledger)
+        own = Confirmation(revision.as_of, revision.ledger, revision.terms_sha256)
+        return Confirmation(*rows[0]) if rows else own
 
     def last_as_of(self) -> Instant:
-        """The latest instant that a statement was issued as of; 0 if none was."""
+        """The latest instant that a statement was issued, or found to stand, as of; 0 if none was."""
         with self._lock:
-            ((latest,),) = self._ask("SELECT COALESCE(max(as_of), 0) FROM revisions")
+            every = "SELECT as_of FROM revisions UNION ALL SELECT as_of FROM confirmations"
+            ((latest,),) = self._ask(f"SELECT COALESCE(max(as_of), 0) FROM ({every})")
             return int(latest)
 
     def close(self) -> None:
