@@ -14,7 +14,7 @@ Plain = Mapping[str, Any]
 
 NAMED_BY = {
     "guarantees": "id", "checks": "check", "views": "view", "windows": "window", "versions": "version",
-    "coverage": "region", "excuses": "guarantee",
+    "coverage": "region", "excuses": "guarantee", "days": "day",
 }  # fmt: skip
 IDENTITY = frozenset({"as_of", "ledger", "revision", "replaces"})
 """Fields of a statement that differ between any two revisions."""

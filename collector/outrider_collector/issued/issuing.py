@@ -13,8 +13,8 @@ from outrider import __version__
 from outrider.core.intervals import Interval
 from outrider.core.maintenance import Announcement, histories
 from outrider.core.period import parse_period
-from outrider.core.units import Instant, format_instant
-from outrider_collector.accounting import MEMORY, Accountant
+from outrider.core.units import DAY, Duration, Instant, format_instant
+from outrider_collector.accounting import Accountant
 from outrider_collector.evidence import canonical
 from outrider_collector.issued import Confirmation, Revision
 from outrider_collector.issued.comparing import IDENTITY, changes
@@ -24,6 +24,11 @@ from outrider_collector.statement import Plain, make_statement
 from outrider_collector.store import Store, StoreFailedError
 
 LONGEST_AUTHOR = 200
+LEAD: Duration = 400 * DAY
+"""What came in for as long before a period may bear on it: on what belongs to it, on clauses whose own periods begin
+before it, on days that are shown beside it. Whether it does is seen when the statement is made."""
+
+OTHERWISE = "the store or the register of windows holds other facts of that time, or this build counts otherwise"
 _MOST_NAMED = 5
 _NO_NEWS = IDENTITY | {"timezone_data"}
 """What may differ without a statement saying anything else."""
@@ -58,8 +63,7 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """What was recorded since a revision that bears on its period. `lead`: results of the days before the period,
-    which say what belongs to it."""
+    """What was recorded since a revision that may bear on its period. `lead`: results of the time before the period."""
 
     results: int = 0
     lead: int = 0
@@ -75,9 +79,9 @@ class Since:
         if self.results:
             reasons.append(f"late results: {self.results}")
         elif self.lead:
-            reasons.append(f"late results of the days before, which say what belongs to the period: {self.lead}")
+            reasons.append(f"late results of the time before the period, which may bear on it: {self.lead}")
         if self.announcements:
-            reasons.append(f"announcements of windows that bear on the period: {self.announcements}")
+            reasons.append(f"announcements of windows that may bear on the period: {self.announcements}")
         return [*reasons, *self.terms]
 
 
@@ -177,11 +181,13 @@ class Issuer:
         if made.is_same:
             return made
         why = _version_reasons(revision)
+        if statement["schema"] != issued["schema"]:
+            why.append(f"statements had the schema {issued['schema']} then, and have {statement['schema']} now")
         if statement["ledger"] != revision.ledger:
             why.append(f"the ledger of that time ended at {revision.ledger}, and now ends at {statement['ledger']}")
         if encode_terms(terms) != revision.terms:
             why.append("this software reads the agreement of then in another way")
-        return replace(made, why=tuple(why) or ("the store or the register of windows holds other facts of that time",))
+        return replace(made, why=tuple(why) or (OTHERWISE,))
 
     def kept(self, period: str, number: int) -> Issue:
         """A revision as it was handed out. Raises UnknownRevisionError."""
@@ -254,7 +260,7 @@ class Issuer:
         results = lead = 0
         if ledger > seen.ledger:
             results = self._store.recorded_between(period, seen.ledger, ledger)
-            lead = self._store.recorded_between(Interval(newest.start - MEMORY, newest.start), seen.ledger, ledger)
+            lead = self._store.recorded_between(Interval(newest.start - LEAD, newest.start), seen.ledger, ledger)
         later = 0
         for history in histories(announcements).values():
             if any(each.start < reach.end and each.end > reach.start for each in history):
@@ -265,12 +271,15 @@ class Issuer:
 def _span(period: str, terms: Terms) -> Interval:
     if not period.isascii():  # digits of other scripts would name one period twice
         raise ValueError(f"{period!r} is not a period; write it with the digits 0 to 9")
-    return parse_period(period, terms.agreement.zone)
+    span = parse_period(period, terms.agreement.zone)
+    if span.start < 0:
+        raise ValueError(f"{period} begins before 1970")
+    return span
 
 
 def _reach(revision: Revision, terms: Terms) -> Interval:
     """The time whose windows bear on a period: what leads up to it, and all that a cap is used up over."""
-    start, end = revision.start - MEMORY, revision.end
+    start, end = max(0, revision.start - LEAD), revision.end
     for guarantee in terms.agreement.guarantees:
         if guarantee.cap is not None:
             whole = list(guarantee.calendar.overlapping(Interval(start, end)))
