@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -127,3 +128,17 @@ def test_the_metrics_tell_of_calendars_and_evidence(net: Network) -> None:
     )
     until("it was read", lambda: metric(net, name))
     assert metric(net, 'outrider_calendar_windows_taken_total{calendar="provider"}') == 1
+
+
+def test_today_is_sealed_when_asked_for_and_every_look_at_it_says_so(net: Network) -> None:
+    to = ("--collector", net.collector_url)
+    until("the day is sealed", lambda: metric(net, "outrider_evidence_last_sealed_day_timestamp_seconds"))
+    sealed = outrider("seal", *to, "--today")
+    assert (sealed.returncode, "(partial: the day was not over)" in sealed.stdout) == (0, True), sealed.stderr
+    again = outrider("seal", *to, "--today")
+    assert "no seal: no day is due" in again.stdout
+    found = json.loads(outrider("verify-evidence", str(net.folder / "evidence"), "--json").stdout)
+    assert (found["ok"], len(found["partial"])) == (True, 1)
+    assert "before it was over; no seal completes it" in found["partial"][0]
+    with pytest.raises(urllib.error.HTTPError, match="422"):
+        send(f"{net.collector_url}/v1/evidence/seal?today=maybe", "POST")
