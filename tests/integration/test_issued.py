@@ -43,6 +43,7 @@ async def listed(collector: Collector) -> list[Any]:
 
 async def with_a_day(collector: Collector, at: Instant = OVER) -> None:
     """Two hours of runs from two regions, sent while the day lasted; the clock then stands at `at`."""
+    collector.clock.at = NOON + 2 * HOUR
     for region in ("east", "west"):
         records = [run(NOON + n * MINUTE, region=region) for n in range(120)]
         await collector.send(batch(*records, agent=f"{region}-1"))

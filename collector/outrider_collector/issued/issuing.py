@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import threading
 from collections.abc import Callable, Sequence
@@ -11,25 +10,21 @@ from importlib.metadata import version
 
 from outrider import __version__
 from outrider.core.intervals import Interval
-from outrider.core.maintenance import Announcement, histories
+from outrider.core.maintenance import Announcement
 from outrider.core.period import parse_period
-from outrider.core.units import DAY, Duration, Instant, format_instant
+from outrider.core.units import Instant, format_instant
 from outrider_collector.accounting import Accountant
-from outrider_collector.evidence import canonical
+from outrider_collector.evidence import canonical, fingerprint
 from outrider_collector.issued import Confirmation, Revision
 from outrider_collector.issued.comparing import IDENTITY, changes
 from outrider_collector.issued.register import IssuedRegister
+from outrider_collector.issued.since import Since, facts_since
 from outrider_collector.issued.terms import Terms, TermsError, decode_terms, encode_terms
 from outrider_collector.statement import Plain, make_statement
 from outrider_collector.store import Store, StoreFailedError
 
 LONGEST_AUTHOR = 200
-LEAD: Duration = 400 * DAY
-"""What came in for as long before a period may bear on it: on what belongs to it, on clauses whose own periods begin
-before it, on days that are shown beside it. Whether it does is seen when the statement is made."""
-
 OTHERWISE = "the store or the register of windows holds other facts of that time, or this build counts otherwise"
-_MOST_NAMED = 5
 _NO_NEWS = IDENTITY | {"timezone_data"}
 """What may differ without a statement saying anything else."""
 
@@ -59,30 +54,6 @@ class Again:
     @property
     def is_same(self) -> bool:
         return self.sha256 == self.revision.sha256
-
-
-@dataclass(frozen=True, slots=True)
-class Since:
-    """What was recorded since a revision that may bear on its period. `lead`: results of the time before the period."""
-
-    results: int = 0
-    lead: int = 0
-    announcements: int = 0
-    terms: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.results or self.lead or self.announcements or self.terms)
-
-    @property
-    def reasons(self) -> list[str]:
-        reasons = []
-        if self.results:
-            reasons.append(f"late results: {self.results}")
-        elif self.lead:
-            reasons.append(f"late results of the time before the period, which may bear on it: {self.lead}")
-        if self.announcements:
-            reasons.append(f"announcements of windows that may bear on the period: {self.announcements}")
-        return [*reasons, *self.terms]
 
 
 class Issuer:
@@ -138,7 +109,7 @@ class Issuer:
         issued = self._issued(newest)
         if _news(statement) == _news(issued):
             if since:
-                terms_sha256 = _sha256(encode_terms(terms).encode())
+                terms_sha256 = fingerprint(encode_terms(terms).encode())
                 self._register.confirm(newest, Confirmation(as_of, statement["ledger"], terms_sha256))
             return Issue(newest, issued, is_new=False)
         replaced = {"revision": newest.number, "as_of": format_instant(newest.as_of), "sha256": newest.sha256}
@@ -159,9 +130,9 @@ class Issuer:
             as_of=as_of,
             ledger=statement["ledger"],
             verdict=statement["verdict"],
-            sha256=_sha256(text),
+            sha256=fingerprint(text),
             terms=kept,
-            terms_sha256=_sha256(kept.encode()),
+            terms_sha256=fingerprint(kept.encode()),
             software=software,
             timezone_data=timezone_data,
             author=author,
@@ -177,7 +148,7 @@ class Issuer:
         terms, span = decode_terms(revision.terms), Interval(revision.start, revision.end)
         statement = self._make(terms, span, revision.as_of, period)
         statement |= {name: issued.get(name) for name in ("revision", "replaces")}
-        made = Again(revision, statement, _sha256(canonical(statement)), ())
+        made = Again(revision, statement, fingerprint(canonical(statement)), ())
         if made.is_same:
             return made
         why = _version_reasons(revision)
@@ -232,7 +203,7 @@ class Issuer:
 
     def _issued(self, revision: Revision) -> Plain:
         text = self._register.text(revision)
-        if _sha256(text) != revision.sha256:
+        if fingerprint(text) != revision.sha256:
             raise StoreFailedError(
                 f"the text of {revision.period} r{revision.number} in the register is not what was issued; restore it"
             )
@@ -253,19 +224,7 @@ class Issuer:
             return [str(error)]
 
     def _since(self, newest: Revision, as_of: Instant, terms: Terms, announcements: Sequence[Announcement]) -> Since:
-        """What came since, counted; nothing is made again for it."""
-        seen = self._register.confirmed(newest)
-        ledger = self._store.position(as_of)
-        period, reach = Interval(newest.start, newest.end), _reach(newest, terms)
-        results = lead = 0
-        if ledger > seen.ledger:
-            results = self._store.recorded_between(period, seen.ledger, ledger)
-            lead = self._store.recorded_between(Interval(newest.start - LEAD, newest.start), seen.ledger, ledger)
-        later = 0
-        for history in histories(announcements).values():
-            if any(each.start < reach.end and each.end > reach.start for each in history):
-                later += sum(seen.as_of < each.recorded_at <= as_of for each in history)
-        return Since(results, lead, later, _terms_reasons(newest, seen, terms))
+        return facts_since(self._store, newest, self._register.confirmed(newest), as_of, terms, announcements)
 
 
 def _span(period: str, terms: Terms) -> Interval:
@@ -275,28 +234,6 @@ def _span(period: str, terms: Terms) -> Interval:
     if span.start < 0:
         raise ValueError(f"{period} begins before 1970")
     return span
-
-
-def _reach(revision: Revision, terms: Terms) -> Interval:
-    """The time whose windows bear on a period: what leads up to it, and all that a cap is used up over."""
-    start, end = max(0, revision.start - LEAD), revision.end
-    for guarantee in terms.agreement.guarantees:
-        if guarantee.cap is not None:
-            whole = list(guarantee.calendar.overlapping(Interval(start, end)))
-            start, end = min(start, whole[0].start), max(end, whole[-1].end)
-    return Interval(start, end)
-
-
-def _terms_reasons(newest: Revision, seen: Confirmation, terms: Terms) -> tuple[str, ...]:
-    """What of the terms is another than when the revision was last found to stand; parameters that its software did
-    not have yet are as their defaults."""
-    now = encode_terms(terms)
-    then = encode_terms(decode_terms(newest.terms))
-    if now == then or _sha256(now.encode()) == seen.terms_sha256:
-        return ()
-    found = [f"{each.clause} {each.what}".strip() for each in changes(json.loads(then), json.loads(now))]
-    more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
-    return (f"the terms changed: {', '.join(found[:_MOST_NAMED])}{more}",)
 
 
 def _version_reasons(revision: Revision) -> list[str]:
@@ -311,10 +248,3 @@ def _versions() -> tuple[str, str]:
 
 def _news(statement: Plain) -> bytes:
     return canonical({name: value for name, value in statement.items() if name not in _NO_NEWS})
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-__all__ = ["Again", "Issue", "Issuer", "NotOverError", "Since", "TermsError"]
