@@ -8,6 +8,7 @@ SBOM ?= .sbom
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 FOR ?= 90s
+KEEP ?= var/demo-$(shell date -u +%Y%m%dT%H%M%SZ)
 DIR ?=
 RUNS ?= 20000
 
@@ -35,8 +36,8 @@ $(VENV)/dev: $(VENV)/run requirements/dev.txt
 	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@touch $@
 
-demo: $(VENV)/run ## a network, a collector and three agents on this machine; FOR=90s says how long
-	@$(BIN)/outrider demo --for $(FOR)
+demo: $(VENV)/run ## a network, a collector and three agents on this machine; FOR=90s how long, KEEP=DIR where it stays
+	@$(BIN)/outrider demo --for $(FOR) --keep $(KEEP)
 
 test: lint typecheck ## lint, types, then every test that needs no system package
 	@$(BIN)/python -m pytest
@@ -70,7 +71,7 @@ lint: $(VENV)/dev ## ruff: style and the project's bans
 typecheck: $(VENV)/dev ## mypy --strict
 	@$(BIN)/mypy
 
-bench: $(VENV)/dev ## measure: footprint of the agent, the X12 codec, ingest, a statement
+bench: $(VENV)/dev ## measure: footprint of the agent, the X12 codec, ingest, a statement, a seal
 	@$(BIN)/python -m bench
 
 # From the locks, so that it holds the hash of every file that may be installed; without a time, so that it can be made

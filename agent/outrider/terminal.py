@@ -107,6 +107,10 @@ def show_statement(statement: Plain) -> None:
     out.print(
         f"{period['start']} to {period['end']} as of {statement['as_of']}, verdict {verdict(statement['verdict'])}"
     )
+    if statement.get("revision"):
+        replaced = statement["replaces"]
+        instead = f", replaces r{replaced['revision']} of {replaced['as_of']}" if replaced else ""
+        out.print(f"issued as revision r{statement['revision']}{instead}")
     for line in _span_lines(statement):
         out.print(f"[yellow]{line}[/]")
     out.print()

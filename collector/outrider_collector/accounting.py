@@ -69,6 +69,10 @@ class Accountant:
         agreement = replace(self.agreement, guarantees=guarantees)
         return Accountant(self._store, agreement, self.settle, self.known_expiries, self._summaries)
 
+    def under(self, agreement: Agreement, settle: Duration, known_expiries: tuple[KnownExpiry, ...]) -> Accountant:
+        """An accountant under other terms, with the same store and summaries."""
+        return Accountant(self._store, agreement, settle, known_expiries, self._summaries)
+
     def basis(self, period: Interval, as_of: Instant, announcements: Sequence[Announcement]) -> Basis:
         known = tuple(each for each in announcements if each.recorded_at <= as_of)
         return Basis(period, as_of, self._store.position(as_of), known)

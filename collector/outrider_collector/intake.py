@@ -206,6 +206,11 @@ class Intake:
                     write_whole(self._given, str(now).encode())
             return now
 
+    def stamp_after(self, instant: Instant) -> None:
+        """Let no stamp be at or before an instant that a statement was issued as of, whatever the clock says now."""
+        with self._ledger:
+            self._earliest_stamp = max(self._earliest_stamp, instant + 1)
+
     def close(self) -> None:
         """Commit what waits, then refuse the rest."""
         self._is_closed = True

@@ -15,7 +15,10 @@ from outrider_collector.app import Rooms, build_app
 from outrider_collector.calendar_schedule import add_calendars, follow
 from outrider_collector.config import CollectorConfig
 from outrider_collector.evidence_api import add_evidence, keep_sealed, make_sealer
+from outrider_collector.house_metrics import HouseMetrics
 from outrider_collector.intake import Intake
+from outrider_collector.issued.api import add_issued, keep_looked_at, make_issuer
+from outrider_collector.issued.register import IssuedRegister
 from outrider_collector.metrics import CollectorMetrics
 from outrider_collector.pages import add_pages, count_running
 from outrider_collector.store import StoreFailedError
@@ -42,6 +45,16 @@ async def opened(config: CollectorConfig, clock: Clock) -> AsyncIterator[web.App
         intake.close()
         store.close()
         raise
+    try:
+        issued = IssuedRegister(
+            config.store.with_suffix(".statements.sqlite"), clock, earliest=lambda: intake.earliest_stamp
+        )
+        intake.stamp_after(issued.last_as_of())
+    except BaseException:
+        register.close()
+        intake.close()
+        store.close()
+        raise
     summaries = Summaries(store)
     rooms = Rooms(
         config=config,
@@ -54,10 +67,14 @@ async def opened(config: CollectorConfig, clock: Clock) -> AsyncIterator[web.App
     )
     app = build_app(rooms)
     add_pages(app)
-    sealer = make_sealer(rooms)
+    issuer = make_issuer(rooms, issued)
+    add_issued(app, issuer)
+    sealer = make_sealer(rooms, issued)
     add_evidence(app, sealer)
-    background = {asyncio.create_task(_keep_counted(rooms))}
-    background |= {asyncio.create_task(follow(rooms, each)) for each in add_calendars(app)}
+    background = {asyncio.create_task(_keep_counted(rooms)), asyncio.create_task(keep_looked_at(issuer))}
+    calendars = add_calendars(app)
+    background |= {asyncio.create_task(follow(rooms, each)) for each in calendars}
+    rooms.metrics.registry.register(HouseMetrics(calendars, sealer, issuer))
     if sealer is not None:
         background.add(asyncio.create_task(keep_sealed(sealer)))
     try:
@@ -70,6 +87,7 @@ async def opened(config: CollectorConfig, clock: Clock) -> AsyncIterator[web.App
         if sealer is not None:
             await asyncio.to_thread(sealer.close)
         await asyncio.to_thread(intake.close)
+        issued.close()
         register.close()
         store.close()
 

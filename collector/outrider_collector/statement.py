@@ -67,6 +67,8 @@ def make_accounts(accountant: Accountant, store: Store, basis: Basis, label: str
         "period": {"label": label, **_span(basis.period)},
         "as_of": format_instant(basis.as_of),
         "ledger": basis.ledger,
+        "revision": None,
+        "replaces": None,
         "verdict": overall.verdict.value,
         "guarantees": [
             _guarantee(account, [accountant.in_view(account, view, basis) for view in View], store, basis)

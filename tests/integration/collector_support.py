@@ -24,6 +24,8 @@ from outrider_collector.accounting import Accountant
 from outrider_collector.app import Rooms, build_app
 from outrider_collector.config import CollectorConfig
 from outrider_collector.intake import Intake
+from outrider_collector.issued.api import add_issued, make_issuer
+from outrider_collector.issued.register import IssuedRegister
 from outrider_collector.metrics import CollectorMetrics
 from outrider_collector.store import NewRecord, Store
 from outrider_collector.store.duckdb_store import DuckdbStore
@@ -125,6 +127,7 @@ class Collector:
     clock: SettableClock
     url: str
     session: aiohttp.ClientSession
+    issued: IssuedRegister
 
     async def ask(self, method: str, path: str, **options: Any) -> Answer:
         async with self.session.request(method, self.url + path, **options) as response:
@@ -158,9 +161,10 @@ async def collecting(
     guarantees: tuple[Guarantee, ...] = (G1, G3),
     zone: ZoneInfo = UTC,
     clock: SettableClock | None = None,
+    in_force_from: Instant | None = None,
 ) -> AsyncIterator[Collector]:
     """The collector's own parts, put together as its process does."""
-    agreement = Agreement("Network services", guarantees, zone)
+    agreement = Agreement("Network services", guarantees, zone, in_force_from)
     config = CollectorConfig(("127.0.0.1", 0), folder / "results.duckdb", agreement, SETTLE, HOUR)
     clock = clock or SettableClock()
     store = store or DuckdbStore(config.store)
@@ -168,10 +172,15 @@ async def collecting(
     register = WindowRegister(folder / "windows.sqlite", clock, earliest=lambda: intake.earliest_stamp)
     accountant = Accountant(store, agreement, SETTLE)
     rooms = Rooms(config, clock, store, intake, register, accountant, CollectorMetrics(intake))
+    issued = IssuedRegister(folder / "statements.sqlite", clock, earliest=lambda: intake.earliest_stamp)
+    intake.stamp_after(issued.last_as_of())
+    app = build_app(rooms)
+    add_issued(app, make_issuer(rooms, issued))
     try:
-        async with serving(build_app(rooms), *config.listen) as url, aiohttp.ClientSession() as session:
-            yield Collector(rooms, clock, url, session)
+        async with serving(app, *config.listen) as url, aiohttp.ClientSession() as session:
+            yield Collector(rooms, clock, url, session, issued)
     finally:
+        issued.close()
         intake.close()
         register.close()
         store.close()

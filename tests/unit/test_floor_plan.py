@@ -42,6 +42,7 @@ FLOORS = {
     "outrider.reloading": 7,
     "outrider.demo": 7,
     "outrider.terminal": 7,
+    "outrider.issued_terminal": 8,
     "outrider.live": 8,
     "outrider.verification_terminal": 8,
     "outrider.commands": 9,

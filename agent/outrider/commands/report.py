@@ -1,5 +1,7 @@
 """`outrider report`: the statement of a period. Exit 0 if every guarantee is met, 99 if one is missed, else 2.
 
+`--issue` hands it out as a revision, which `--revision` makes again (see `outrider.commands.report_issued`).
+
 CSV, HTML and PDF are made here, from the JSON that the collector answered or that was filed: so each party makes the
 same bytes from the same statement, and the collector spends nothing on them.
 """
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from outrider.collector_client import DEFAULT_URL, CollectorError, ask
-from outrider.commands import BAD_CONFIG, FAILED, INCONCLUSIVE, MISSED, PASS
+from outrider.commands import BAD_CONFIG, FAILED, INCONCLUSIVE, MISSED, PASS, report_issued
 from outrider.commands.processes import run_on_loop
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--statement", metavar="FILE", type=Path, help="one that was kept as JSON; no collector is asked"
     )
     which.add_argument("--schema", action="store_true", help="print the JSON Schema of statements, and no statement")
+    report_issued.add(parser, which)
     parser.add_argument("--to", metavar="TIME", help="with --from")
     parser.add_argument("--as-of", metavar="TIME", help="as the facts stood then; now without")
     parser.add_argument("--collector", default=DEFAULT_URL, metavar="URL", help="default: %(default)s")
@@ -50,8 +53,18 @@ def run(arguments: argparse.Namespace) -> int:
 
         sys.stdout.buffer.write(json_schema())
         return PASS
+    if mistake := report_issued.wrong(arguments):
+        print(f"outrider report: {mistake}", file=sys.stderr)
+        return BAD_CONFIG
+    answer: dict[str, Any] | None = None
     try:
-        statement = _filed(arguments.statement) if arguments.statement else run_on_loop(_asked(arguments))
+        if arguments.revisions or arguments.compare:
+            return report_issued.listed(arguments)
+        if arguments.issue or arguments.revision is not None:
+            answer = report_issued.issued(arguments)
+            statement = answer["statement"]
+        else:
+            statement = _filed(arguments.statement) if arguments.statement else run_on_loop(_asked(arguments))
         write_forms(statement, {form: getattr(arguments, form) for form in _FORMS if getattr(arguments, form)})
     except CollectorError as error:
         print(f"outrider report: {error}", file=sys.stderr)
@@ -61,6 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
         return BAD_CONFIG
     if arguments.csv != "-":
         show(statement, as_json=arguments.json)
+    if answer is not None:
+        return report_issued.tell(answer, quiet=arguments.json or arguments.csv == "-", exit_code=exit_code)
     return exit_code(statement)
 
 

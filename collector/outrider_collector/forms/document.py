@@ -78,6 +78,8 @@ def _listed(ids: Sequence[str]) -> str:
 
 
 def _facts(statement: Statement) -> Iterator[tuple[str, str]]:
+    if statement.revision is not None:
+        yield "Issued as", _revision(statement)
     yield "As of", statement.as_of
     yield "Recorded up to", f"entry {statement.ledger} of the ledger"
     yield "Periods cut in", f"{statement.timezone} (time-zone data {statement.timezone_data})"
@@ -86,6 +88,13 @@ def _facts(statement: Statement) -> Iterator[tuple[str, str]]:
     yield "Results are waited for", format_duration(statement.settle_us)
     for each in statement.known_expiries:
         yield "Known expiry of a credential", f"{', '.join(each.checks)}: {_span(each)}"
+
+
+def _revision(statement: Statement) -> str:
+    if statement.replaces is None:
+        return f"revision r{statement.revision}"
+    it = statement.replaces
+    return f"revision r{statement.revision}, replaces r{it.revision} of {it.as_of} (SHA-256 {it.sha256})"
 
 
 def _overview(statement: Statement) -> Section:

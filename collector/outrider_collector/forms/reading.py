@@ -55,6 +55,14 @@ class Period(Span, frozen=True, kw_only=True, forbid_unknown_fields=True):
     label: str
 
 
+class Replaced(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The issued statement that this one takes the place of; the hash is over its canonical JSON (RFC 8785)."""
+
+    revision: Annotated[int, Meta(ge=1)]
+    as_of: Instant
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+
+
 class KnownExpiry(Span, frozen=True, kw_only=True, forbid_unknown_fields=True):
     checks: tuple[str, ...]
 
@@ -300,7 +308,8 @@ class Window(Version, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Statement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The account of one period. Made again from the same facts it is byte for byte the same."""
+    """The account of one period. Made again from the same facts it is byte for byte the same. `revision` is null where
+    it was not issued."""
 
     schema: Literal[1, 2]
     agreement: str
@@ -312,6 +321,8 @@ class Statement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     period: Period
     as_of: Instant
     ledger: Count
+    revision: Annotated[int, Meta(ge=1)] | None = None
+    replaces: Replaced | None = None
     verdict: Verdict
     guarantees: tuple[Guarantee, ...]
     windows: tuple[Window, ...]

@@ -98,6 +98,9 @@ class Store(Protocol):
     def days(self, ledger: int) -> dict[int, int]:
         """UTC days (since 1970) that have runs of any purpose -> the last position up to `ledger` with one of them."""
 
+    def recorded_between(self, span: Interval, after: int, ledger: int) -> int:
+        """How many runs sent within a span were recorded at positions above `after` up to `ledger`."""
+
     def export(self, path: Path, span: Interval, after: int, ledger: int) -> None:
         """Write the runs of any purpose sent within a span, at positions above `after` up to `ledger`, to a Parquet
         file, by agent, epoch and seq. Raises StoreFailedError."""

@@ -250,6 +250,9 @@ class DuckdbStore:
         rows = self._ask(schema.DAYS, {"ledger": ledger})
         return dict(zip(rows["day"].tolist(), rows["position"].tolist(), strict=True))
 
+    def recorded_between(self, span: Interval, after: int, ledger: int) -> int:
+        return int(self._ask(schema.RECORDED_BETWEEN, {**self._bounds(span, ledger), "after": after})["n"][0])
+
     def export(self, path: Path, span: Interval, after: int, ledger: int) -> None:
         quoted = str(path).replace("'", "''")
         bounds = {"start": span.start, "end": span.end, "after": after, "ledger": ledger}

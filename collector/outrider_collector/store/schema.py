@@ -106,6 +106,11 @@ DAYS = """
 SELECT intDiv(ts, 86400000000) AS day, max(batch) AS position FROM runs WHERE batch <= $ledger GROUP BY 1 ORDER BY 1
 """
 
+RECORDED_BETWEEN = """
+SELECT count(*) AS n FROM runs
+WHERE purpose = $purpose AND ts >= $start AND ts < $end AND batch > $after AND batch <= $ledger
+"""
+
 _OUTCOMES = ", ".join(f"'{outcome}'" for outcome in OUTCOME_ORDER)
 _NAMED = "\n".join(
     f"JOIN names n_{column} ON n_{column}.id = r.{column}"
