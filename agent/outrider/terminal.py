@@ -243,7 +243,7 @@ def windows_table(windows: Iterable[Plain]) -> Table:
         first = window["versions"][0]
         table.add_row(
             window["window"],
-            window["act"],
+            _act(window),
             window["start"],
             window["end"],
             format_duration(first["notice_us"] // SECOND * SECOND),
@@ -252,6 +252,10 @@ def windows_table(windows: Iterable[Plain]) -> Table:
             escape(window["reason"]),
         )
     return table
+
+
+def _act(made: Plain) -> str:
+    return f"{made['act']} [yellow](emergency)[/]" if made.get("emergency") else str(made["act"])
 
 
 def _excuse(excuse: Plain) -> str:
@@ -278,7 +282,7 @@ def show_history(window: Plain) -> None:
     for made in window["versions"]:
         table.add_row(
             str(made["version"]),
-            made["act"],
+            _act(made),
             made["start"],
             made["end"],
             made["recorded_at"],

@@ -21,11 +21,13 @@ def show_verification(report: Plain) -> None:
     out, window = console(), report["window"]
     out.print(
         f"\n[bold]Window {window['window']}[/] [{_STYLES[report['verdict']]}]{report['verdict']}[/]"
-        f"  {escape(window['reason'])}"
+        f"  {'emergency: ' if window.get('emergency') else ''}{escape(window['reason'])}"
     )
     out.print(
         f"{window['start']} to {window['end']}, scope {escape(', '.join(window['scope']))}, as of {report['as_of']}"
     )
+    settings = report["settings"]
+    out.print(f"slower is {settings['ratio']} times or more, from {settings['baseline_runs']} runs on each side")
     for name, style in (("failures", "red"), ("pending", "yellow"), ("missing", "yellow")):
         for text in report[name]:
             out.print(f"  [{style}]{name.rstrip('s'):8}[/] {escape(text)}")
@@ -43,6 +45,9 @@ def show_verification(report: Plain) -> None:
 def _before_lines(before: Plain) -> Iterable[str]:
     for each in before["notices"]:
         margin = each["margin_us"]
+        if margin is None:
+            yield f"{escape(each['guarantee'])}: no notice applies, emergency maintenance excuses nothing"
+            continue
         by = f"[green]met[/] by {told(margin)}" if margin >= 0 else f"[red]missed[/] by {told(-margin)}"
         yield f"{escape(each['guarantee'])}: notice of {format_duration(each['required_us'])} {by}"
     for each in before["baselines"]:

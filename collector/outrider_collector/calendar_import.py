@@ -9,7 +9,7 @@ Rules
    becomes a new window, with a notice of its own.
 3. An event that is gone from a whole calendar cancels its window, unless it was over by then.
 4. The start of a window that runs stands. An event that was put off while its window ran cancels it, and is announced
-   anew.
+   anew. So is one that has become an emergency, or is none any more.
 5. All of a calendar is recorded, or nothing.
 """
 
@@ -57,11 +57,11 @@ class _Import:
                 self._take(said, known.get((said.uid, said.recurrence)))
             except WindowError as error:
                 raise CalendarError(said.line, str(error)) from None
-        if reading.is_whole:
-            here = {(said.uid, said.recurrence) for said in reading.said}
-            for key, entry in known.items():
-                if key not in here and not entry.is_off and entry.end > self._now:
-                    self._gone(entry)
+        here = {(said.uid, said.recurrence) for said in reading.said}
+        for key, entry in known.items():
+            is_told = reading.is_whole or entry.uid in reading.named
+            if is_told and key not in here and not entry.is_off and entry.end > self._now:
+                self._gone(entry)
         return Imported(tuple(self._made), self._unchanged, self._left_alone)
 
     def _take(self, said: Said, entry: Entry | None) -> None:
@@ -86,7 +86,8 @@ class _Import:
             self._left_alone += 1
 
     def _announce(self, said: Said) -> None:
-        made = self._desk.announce(NewWindow(said.start, said.end, said.scope, said.reason, self._author))
+        author = said.author or self._author
+        made = self._desk.announce(NewWindow(said.start, said.end, said.scope, said.reason, author, said.emergency))
         self._made.append(made)
         self._enter(said, made.window)
 
@@ -97,7 +98,8 @@ class _Import:
             self._enter(said, latest.window)
             return
         is_running = latest.start <= self._now
-        if said.start != latest.start and (said.start > self._now if is_running else said.start <= self._now):
+        is_put_off = said.start != latest.start and (said.start > self._now if is_running else said.start <= self._now)
+        if is_put_off or said.emergency != latest.emergency:
             self._act(latest.window, cancelled)
             self._announce(said)
             return
@@ -126,8 +128,12 @@ class _Import:
         self._made.append(self._desk.change(window, change, self._author))
 
     def _enter(self, said: Said, window: str) -> None:
-        self._desk.enter(Entry(self._calendar, said.uid, said.recurrence, said.sequence, *_facts(said), window))
+        start, end, is_off, scope, reason, emergency = _facts(said)
+        self._desk.enter(
+            Entry(self._calendar, said.uid, said.recurrence, said.sequence, start, end, is_off, scope, reason, window,
+                  emergency)
+        )  # fmt: skip
 
 
-def _facts(said: Said | Entry) -> tuple[Instant, Instant, bool, tuple[str, ...], str]:
-    return said.start, said.end, said.is_off, said.scope, said.reason
+def _facts(said: Said | Entry) -> tuple[Instant, Instant, bool, tuple[str, ...], str, bool]:
+    return said.start, said.end, said.is_off, said.scope, said.reason, said.emergency

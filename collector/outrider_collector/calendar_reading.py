@@ -9,6 +9,7 @@ Rules
 3. DURATION: hours, minutes and seconds are exact, days and weeks nominal (RFC 5545, 3.3.6). A recurring event with
    DTEND lasts equally long, in exact time, each time (3.8.5.3).
 4. STATUS:CANCELLED takes a window back. A TENTATIVE event announces nothing yet: it is as if it were not there.
+   CATEGORIES with EMERGENCY among them marks emergency maintenance.
 5. One mistake, and nothing of the calendar is used.
 """
 
@@ -39,7 +40,8 @@ _DURATION = re.compile(r"\+?P(?:(\d{1,4})W)?(?:(\d{1,4})D)?(?:T(?:(\d{1,6})H)?(?
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a calendar says of one window. `recurrence` is the start that the rule gave it; empty without a rule."""
+    """What a calendar says of one window. `recurrence` is the start that the rule gave it; empty without a rule. `line`
+    is the event's; for a file of windows, the window's number."""
 
     uid: str
     recurrence: str
@@ -50,14 +52,18 @@ class Said:
     scope: tuple[str, ...]
     reason: str
     line: int = 0
+    emergency: bool = False
+    author: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A calendar. `is_whole`: what is not in it is gone; else it is a message about some events (RFC 5546)."""
+    """A calendar. `is_whole`: what is not in it is gone; else it is a message about some events (RFC 5546).
+    `named`: of these UIDs all is said, and occurrences that are not in it are gone."""
 
     said: tuple[Said, ...]
     is_whole: bool
+    named: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +145,7 @@ class _Event:
         start = self._moment(at, at.value)
         said = Said(
             uid, recurrence, self._sequence(), start.instant, self._end(start), self._is_off, self._scope,
-            self._event.text("SUMMARY"), self._event.line,
+            self._event.text("SUMMARY"), self._event.line, self._is_emergency(),
         )  # fmt: skip
         self._check(said, at)
         if self._event.every("EXRULE"):
@@ -205,6 +211,10 @@ class _Event:
                 if found.is_day != first.is_day:
                     raise each.error("is a day where DTSTART is a time, or a time where it is a day")
                 yield found
+
+    def _is_emergency(self) -> bool:
+        categories = ",".join(each.value for each in self._event.every("CATEGORIES"))
+        return "EMERGENCY" in (each.strip().upper() for each in categories.split(","))
 
     def _sequence(self) -> int:
         text = self._event.text("SEQUENCE", "0")

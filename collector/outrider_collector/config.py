@@ -37,6 +37,7 @@ class GuaranteeFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     slice: DurationText = default(DurationText, "60s")
     quorum: str = "50%"
     notice: DurationText = default(DurationText, "72h")
+    emergency_notice: DurationText | None = None
     windows_excuse: bool = True
     cap: DurationText | None = None
     void_inflight: bool = False
@@ -202,6 +203,7 @@ def _guarantee(loaded: Loaded[AgreementFile], number: int, zone: ZoneInfo) -> Gu
             checks=file.checks,
             slice=int(file.slice),
             notice=int(file.notice),
+            emergency_notice=None if file.emergency_notice is None else int(file.emergency_notice),
             windows_excuse=file.windows_excuse,
             cap=None if file.cap is None else int(file.cap),
             void_inflight=file.void_inflight,

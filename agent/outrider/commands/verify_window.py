@@ -33,6 +33,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--wait", action="store_true", help="follow the window until nothing is open any more")
     parser.add_argument("--limit", type=_limit, metavar="DURATION", help=f"of --wait; default: {DEFAULT_LIMIT}")
     parser.add_argument("--as-of", metavar="TIME", help="as it could be judged at an instant, with an offset")
+    parser.add_argument("--ratio", metavar="TIMES", help="how many times slower is slower; default: 1.2")
+    parser.add_argument("--baseline-runs", metavar="N", help="runs that it takes on each side; default: 200")
 
 
 def _limit(text: str) -> Duration:
@@ -67,7 +69,8 @@ async def verification(arguments: argparse.Namespace) -> Any:
 
 async def _asked(arguments: argparse.Namespace) -> Any:
     path = f"/v1/windows/{quote(arguments.window, safe='')}/verification"
-    query = {} if arguments.as_of is None else {"as_of": arguments.as_of}
+    given = {name: getattr(arguments, name) for name in ("as_of", "ratio", "baseline_runs")}
+    query = {name: value for name, value in given.items() if value is not None}
     return await ask(arguments.collector, path, query=query)
 
 

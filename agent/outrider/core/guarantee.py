@@ -14,7 +14,7 @@ from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 from outrider.core.intervals import Interval
-from outrider.core.maintenance import Cap
+from outrider.core.maintenance import Announcement, Cap
 from outrider.core.outcome import STANDINGS, OutcomeClass, Standing
 from outrider.core.period import Calendar, PeriodKind
 from outrider.core.units import HOUR, MINUTE, SECOND, Duration, Instant
@@ -42,6 +42,7 @@ class Guarantee:
     limit: RESPONSE_TIME only; a transaction counts when it took this long or less.
     quorum: the service is down in a slice when more than this share of the regions with data is down.
     notice: how long before its start a window must be announced to excuse anything.
+    emergency_notice: the same for emergency maintenance; None where that excuses nothing.
     windows_excuse: false where the agreement counts scheduled downtime too.
     coverage_floor: below it, met becomes inconclusive.
     """
@@ -56,6 +57,7 @@ class Guarantee:
     slice: Duration = 60 * SECOND
     quorum: Fraction = Fraction(1, 2)
     notice: Duration = 72 * HOUR
+    emergency_notice: Duration | None = None
     windows_excuse: bool = True
     cap: Duration | None = None
     void_inflight: bool = False
@@ -79,10 +81,18 @@ class Guarantee:
             raise ValueError(f"{self.id}: a quorum of {self.quorum} is not between 0 and 1")
         if self.notice < 0 or not 0 <= self.coverage_floor <= 1:
             raise ValueError(f"{self.id}: notice and coverage_floor must not be negative, nor the floor above 100 %")
+        if self.emergency_notice is not None and not 0 <= self.emergency_notice <= self.notice:
+            raise ValueError(f"{self.id}: emergency_notice is at least 0s, and at most the notice of what is planned")
 
     def covers(self, check: str) -> bool:
         """Whether the check is in this clause's scope."""
         return any(fnmatchcase(check, pattern) for pattern in self.checks)
+
+    def notice_for(self, window: Announcement) -> Duration | None:
+        """How long before its start such a window must be announced; None where it excuses nothing in any case."""
+        if not self.windows_excuse:
+            return None
+        return self.emergency_notice if window.emergency else self.notice
 
     def standing(self, outcome: OutcomeClass) -> Standing:
         """How a run of this class counts here: GOOD, BAD, VOID, or PARTNER where the view leaves it out of S."""

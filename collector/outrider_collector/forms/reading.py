@@ -162,6 +162,7 @@ class Guarantee(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     target: Target
     view: View
     notice_us: Count
+    emergency_notice_us: Count | UnsetType = UNSET
     slice_us: Count
     coverage_floor: Share
     scope: tuple[str, ...]
@@ -195,6 +196,7 @@ class Version(Span, frozen=True, kw_only=True, forbid_unknown_fields=True):
     scope: tuple[str, ...]
     reason: str
     author: str
+    emergency: bool = False
 
 
 class Excuse(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
