@@ -18,7 +18,7 @@ from test_window_verification import good, told
 from outrider.core.maintenance import Act, Announcement
 from outrider.core.units import DAY, HOUR, MINUTE, format_instant
 from outrider_collector.config import load_agreement
-from outrider_collector.evidence import sealing
+from outrider_collector.evidence import canonical, sealing
 from outrider_collector.forms.html_form import to_html
 from outrider_collector.forms.reading import read_statement
 from outrider_collector.windows import NewWindow, WindowRegister
@@ -171,8 +171,8 @@ def test_what_is_sealed_of_a_planned_window_is_the_line_that_it_always_was() -> 
         f'{{"act":"announce","author":"ops","end":{END},"reason":"ä","recorded_at":{NOON - DAY},"scope":["*"],'
         f'"start":{NOON},"version":1,"window":"w-1"}}'
     )
-    assert sealing.canonical(sealing._plain(OLD)).decode() == line
-    marked = json.loads(sealing.canonical(sealing._plain(replace(OLD, emergency=True))))
+    assert canonical(sealing._plain(OLD)).decode() == line
+    marked = json.loads(canonical(sealing._plain(replace(OLD, emergency=True))))
     assert marked == {**json.loads(line), "emergency": True}
 
 

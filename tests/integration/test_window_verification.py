@@ -283,8 +283,8 @@ class Told(Progress):
         super().__init__(is_live=False)
         self.is_shown = asyncio.Event()
 
-    def show(self, pending: list[str]) -> None:
-        super().show(pending)
+    def show(self, pending: list[str], more_about: str = "") -> None:
+        super().show(pending, more_about)
         self.is_shown.set()
 
 

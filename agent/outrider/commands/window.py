@@ -89,6 +89,8 @@ def _add_end(parser: argparse.ArgumentParser, *, is_required: bool) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.act == "verify":
+        return verify_window.run(arguments)
     try:
         if arguments.act == "export" and arguments.json and arguments.yaml:
             raise CollectorError("--json and --yaml: one form at a time", refused=True)
@@ -103,7 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.act == "export":
         return _write(msgspec.json.format(msgspec.json.encode(answer, order="deterministic")) + b"\n", arguments.file)
     _show(arguments, answer)
-    return verify_window.EXIT_CODES[answer["verdict"]] if arguments.act == "verify" else PASS
+    return PASS
 
 
 def _show(arguments: argparse.Namespace, answer: Any) -> None:
@@ -111,11 +113,8 @@ def _show(arguments: argparse.Namespace, answer: Any) -> None:
         print(msgspec.json.format(msgspec.json.encode(answer, order="deterministic"), indent=1).decode())
         return
     from outrider.terminal import show_history, show_windows
-    from outrider.verification_terminal import show_verification
 
-    if arguments.act == "verify":
-        show_verification(answer)
-    elif arguments.act == "import":
+    if arguments.act == "import":
         for made in answer["recorded"]:
             print(
                 f"{made['act']:8} {made['window']}  {made['start']} to {made['end']}  {printable(made['reason'], 80)}"
@@ -144,8 +143,6 @@ def _write(text: bytes, file: Path | None) -> int:
 
 
 async def _ask(arguments: argparse.Namespace) -> Any:
-    if arguments.act == "verify":
-        return await verify_window.verification(arguments)
     if arguments.act in ("list", "export"):
         return await ask(arguments.collector, "/v1/windows")
     if arguments.act == "announce":
