@@ -75,14 +75,15 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
 
 
 def _findings(report: Report) -> Section:
-    rows: list[tuple[Cell, ...]] = [
+    found = [
         (text, Mark(mark))
         for mark, texts in (("failed", report.failures), ("open", report.pending), ("missing", report.missing))
         for text in texts
     ]
+    rows: list[tuple[Cell, ...]] = [(str(number), *each) for number, each in enumerate(found, start=1)]
     if not rows:
         return Section("Findings", None, ("It went as it was announced, and all is as it was before.",), (), ())
-    return Section("Findings", None, (), (), (Table("", ("What", ""), tuple(rows), (12, 3)),))
+    return Section("Findings", None, (), (), (Table("", ("No.", "Finding", "State"), tuple(rows), (1, 12, 3)),))
 
 
 def _before(report: Report) -> Section:
@@ -92,8 +93,8 @@ def _before(report: Report) -> Section:
         for it in report.before.baselines
     )
     tables = (
-        Table("Notice", ("Guarantee", "Asked for", "Given", "Margin", ""), notices, (5, 4, 4, 6, 4)),
-        Table("Runs before the window", ("Check", "Region", "Runs", "Missing", ""), baselines, (8, 5, 3, 3, 4)),
+        Table("Notice", ("Guarantee", "Asked for", "Given", "Margin", "State"), notices, (5, 4, 4, 6, 4)),
+        Table("Runs before the window", ("Check", "Region", "Runs", "Missing", "State"), baselines, (8, 5, 3, 3, 4)),
     )
     return Section("Before", None, _unless(tables, "Nothing is known of the time before."), (), _filled(tables))
 
@@ -111,7 +112,7 @@ def _during(report: Report) -> Section:
     states: tuple[tuple[Cell, ...], ...] = tuple((it.check, Mark(it.state)) for it in during.out_of_scope)
     tables = (
         _troubles("Trouble in scope", during.in_scope),
-        Table("Checks out of scope", ("Check", ""), states, (8, 6)),
+        Table("Checks out of scope", ("Check", "State"), states, (8, 6)),
         _troubles("Trouble out of scope", during.did_not_stay_up),
     )
     lead = () if during.in_scope else ("No bad run in scope.",)
@@ -127,7 +128,7 @@ def _troubles(caption: str, troubles: Iterable[Trouble]) -> Table:
         )
         for it in troubles
     )  # fmt: skip
-    columns = ("Check", "Region", "Bad runs", "First", "", "Last", "")
+    columns = ("Check", "Region", "Bad runs", "First", "Against the start", "Last", "Against the end")
     return Table(caption, columns, rows, (7, 4, 3, 7, 6, 7, 6))
 
 
@@ -137,9 +138,9 @@ def _after(report: Report) -> Section:
         for it in report.after.back
     )
     compared = tuple(chain.from_iterable(map(_compared, report.after.comparisons)))
-    columns = ("Check and region", "Figure", "Before", "After", "Ratio", "p", "Runs", "", "Why")
+    columns = ("Check and region", "Figure", "Before", "After", "Ratio", "p", "Runs", "Change", "Why")
     tables = (
-        Table("Good runs running", ("Check", "Region", "Good running", ""), back, (8, 5, 4, 5)),
+        Table("Good runs running", ("Check", "Region", "Good running", "State"), back, (8, 5, 4, 5)),
         Table("Response times before and after", columns, compared, (9, 3, 4, 4, 3, 4, 5, 5, 10)),
     )
     return Section("After", None, _unless(tables, "The window is not over."), (), _filled(tables))
@@ -165,7 +166,7 @@ def _local(local: Local) -> Section:
         )
         for it in local.checks
     )  # fmt: skip
-    columns = ("Check", "Good runs", "Void", "Last bad", "First good since", "Good running", "")
+    columns = ("Check", "Good runs", "Void", "Last bad", "First good since", "Good running", "State")
     lead = (
         f"Runs of purpose “verify” from the machine that asked, as region {local.region}, every "
         f"{format_duration(local.interval_us)} after the window. They stayed there: they are in no account, and in "
