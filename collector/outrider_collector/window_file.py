@@ -7,7 +7,8 @@ Rules
    is no longer in the file says nothing; to take a window back, write `cancelled: true`.
 3. Times have an offset, or are wall times of the window's zone, or the file's. One that the clocks skip or show twice
    is refused with both readings. Lengths are exact.
-4. Nothing is used of a file with a mistake. Up to MOST_MISTAKES of them are told, each with its line and column.
+4. Nothing is used of a file with a mistake. Up to MOST_MISTAKES of them are told, each with its line and column; the
+   first one in a window that recurs is the last one told.
 """
 
 from __future__ import annotations
@@ -102,6 +103,8 @@ class WindowText:
                 mistakes.append(error)
                 if len(mistakes) > MOST_MISTAKES:
                     raise WindowFileError(mistakes[:-1], more=True) from None
+                if file.windows[number].recurrence is not None:  # a rule that never happens takes long to tell
+                    raise WindowFileError(mistakes) from None
             if len(found) > MOST_EVENTS:
                 raise self.mistake(number + 1, f"a file makes at most {MOST_EVENTS} windows")
         if mistakes:

@@ -91,6 +91,7 @@ async def test_the_schema_is_printed_and_what_is_no_report_is_refused(collector:
     assert json.loads(made.stdout)["$schema"].endswith("2020-12/schema")
     window = await told(collector, good(), at=LATER)
     plain = await report(collector, window)
+    wrong: Any
     for wrong in ({**plain, "more": 1}, {**plain, "verdict": "fine"}, {**plain, "schema": 2}, [], "x"):
         with pytest.raises(StatementError, match="no window verification of schema 1"):
             read_report(wrong)

@@ -298,7 +298,7 @@ def _excuses(window: Window) -> Iterator[str]:
 
 
 def _act(version: Version) -> str:
-    return f"{version.act} (emergency)" if version.emergency else version.act
+    return f"{version.act} (emergency)" if version.emergency is True else version.act
 
 
 def _notice(version: Version) -> str:

@@ -196,7 +196,7 @@ class Version(Span, frozen=True, kw_only=True, forbid_unknown_fields=True):
     scope: tuple[str, ...]
     reason: str
     author: str
-    emergency: bool = False
+    emergency: bool | UnsetType = UNSET
 
 
 class Excuse(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

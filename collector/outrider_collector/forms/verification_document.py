@@ -66,7 +66,7 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
     yield "As of", report.as_of
     yield "Scope", ", ".join(window.scope)
     yield "Reason", window.reason or NOTHING
-    if window.emergency:
+    if window.emergency is True:
         yield "Kind", "emergency maintenance"
     yield "Last act", f"{window.act}, version {window.version}, recorded {window.recorded_at}"
     yield "Author", window.author or NOTHING
