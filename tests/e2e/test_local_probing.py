@@ -228,3 +228,15 @@ async def test_a_file_that_is_wrong_or_has_nothing_in_scope_is_refused_by_its_pl
     rewrite(agent, "timeout: 5s }\n  - { name: card,", "timeout: soon }\n  - { name: card,")
     code, _, err = await ended(await verifying(net, collector, window, agent))
     assert (code, f"{agent}:8:" in err) == (104, True), err
+
+
+async def test_what_was_not_given_back_is_told_and_leaves_the_window_open(
+    net: Network, collector: Collector, agent: Path
+) -> None:
+    window = await over(collector, "card")
+    # Every answer is lost, also those of the cleanup: nobody knows what became of the money.
+    send(f"{net.sandbox_url}/faults/gone", "PUT", {"kind": "reset", "component": "gateway"})
+    code, report, err = await ended(await verifying(net, collector, window, agent))
+    assert (code, report["verdict"], report["local"]["unconfirmed_cleanups"]) == (2, "inconclusive", 3)
+    assert report["missing"] == ["card from here: cleanup is not confirmed"]
+    assert err.count("check card from here: cleanup is not confirmed") == 1

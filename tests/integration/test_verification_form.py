@@ -66,6 +66,12 @@ async def test_every_report_has_the_shape_of_its_schema_and_every_mark_a_sign(
         assert to_html(read) == to_html(read)
 
 
+async def test_a_page_that_cannot_be_written_loses_no_report(collector: Collector, tmp_path: Path) -> None:
+    window = await told(collector, good())
+    code, out, err = await command(collector, window, "--json", "--html", str(tmp_path / "nowhere" / "r.html"))
+    assert (code, json.loads(out)["verdict"], "No such file" in err) == (104, "all clear", True)
+
+
 async def test_a_window_that_was_cancelled_has_a_page_too(collector: Collector) -> None:
     window = await told(collector, good(), at=NOON - HOUR)
     await collector.ask("POST", f"/v1/windows/{window}/cancel", json={"reason": "not needed"})

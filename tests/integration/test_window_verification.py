@@ -17,7 +17,7 @@ from collector_support import G1, NOON, Collector, collecting, keep, run
 
 from outrider.clock import SystemClock
 from outrider.collector_client import CollectorError
-from outrider.commands.verify_window import Progress, followed
+from outrider.commands.following import Progress, followed
 from outrider.core.units import DAY, HOUR, MILLISECOND, MINUTE, SECOND, Instant, format_instant
 from outrider.core.wire import RunRecord
 from outrider_collector import verifying

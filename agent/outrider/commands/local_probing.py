@@ -145,24 +145,26 @@ class LocalProbing:
             "region": self._around.region,
             "interval_us": self._interval,
             "checks": checks,
-            "unconfirmed_cleanups": len(self._unconfirmed),
+            "unconfirmed_cleanups": 0,
         }
         pending = [
             f"{each['check']} from here: {each['good_running']} good runs running of {RUNNING}"
             for each in checks
             if not each["is_back"]
         ]
-        missing = [f"{name} from here: cleanup is not confirmed" for name in dict.fromkeys(self._unconfirmed)]
         is_over = self._is_over.is_set() and report["window"]["act"] != "cancel"
-        made = {
-            **report,
-            "local": local,
-            "pending": [*(pending if is_over else []), *report["pending"]],
-            "missing": [*report["missing"], *missing],
-        }
-        if made["verdict"] == "all clear" and (made["pending"] or made["missing"]):
-            made["verdict"] = "inconclusive"
-        return made
+        return _judged({**report, "local": local, "pending": [*(pending if is_over else []), *report["pending"]]})
+
+    def with_cleanups(self, report: Report) -> dict[str, Any]:
+        """The last report, once all is over: what may have been left behind is told."""
+        left = [f"{name} from here: cleanup is not confirmed" for name in dict.fromkeys(self._unconfirmed)]
+        local = {**report["local"], "unconfirmed_cleanups": len(self._unconfirmed)}
+        return _judged({**report, "local": local, "missing": [*report["missing"], *left]})
+
+
+def _judged(report: dict[str, Any]) -> dict[str, Any]:
+    is_open = report["verdict"] == "all clear" and (report["pending"] or report["missing"])
+    return {**report, "verdict": "inconclusive"} if is_open else report
 
 
 def _summary(name: str, kept: Sequence[tuple[Instant, Standing]]) -> dict[str, Any]:

@@ -9,21 +9,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
-from urllib.parse import quote
+from typing import Any
 
 import msgspec
-from rich.console import Console
-from rich.status import Status
 
 from outrider.clock import Clock, SystemClock
-from outrider.collector_client import CollectorError, ask
+from outrider.collector_client import CollectorError
 from outrider.commands import BAD_CONFIG, FAILED, INCONCLUSIVE, INTERRUPTED, PASS, complain
+from outrider.commands.following import ASKED, Progress, asked, cancel_once_on_signals, followed
 from outrider.commands.local_probing import (
     DEFAULT_INTERVAL,
     SHORTEST,
@@ -34,18 +30,14 @@ from outrider.commands.local_probing import (
 )
 from outrider.commands.processes import run_on_loop
 from outrider.config import AgentConfig, load_agent
-from outrider.core.units import DAY, SECOND, Duration, parse_duration
+from outrider.core.units import DAY, Duration, parse_duration
 from outrider.core.verification import RUNNING
-from outrider.redact import printable
 from outrider.strict_yaml import ConfigError
 
 EXIT_CODES = {"all clear": PASS, "failed": FAILED, "inconclusive": INCONCLUSIVE}
 DEFAULT_LIMIT = "30m"
 LARGEST_REPORT = 64 << 20
 _LONGEST: Duration = 30 * DAY
-_POLL: Duration = 5 * SECOND
-_ASKED = ("as_of", "ratio", "baseline_runs")
-"""What the collector is asked with."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -92,9 +84,9 @@ def mistake(arguments: argparse.Namespace) -> str | None:
     sources = [arguments.window is not None, arguments.report is not None, arguments.schema]
     if sum(sources) != 1:
         return "name one window by its ID, or a --report, or ask for the --schema"
-    asked = ("wait", "limit", "probe_locally", "probe_interval", *_ASKED)
+    wanted = ("wait", "limit", "probe_locally", "probe_interval", *ASKED)
     if arguments.window is None:
-        for name in asked if arguments.report else (*asked, "html"):
+        for name in wanted if arguments.report else (*wanted, "html"):
             if getattr(arguments, name):
                 return f"--{name.replace('_', '-')}: belongs to the verification of a window"
     if arguments.limit is not None and not arguments.wait:
@@ -118,11 +110,9 @@ def run(arguments: argparse.Namespace) -> int:
             sys.stdout.buffer.write(json_schema())
             return PASS
         report = _filed(arguments.report) if arguments.report else run_on_loop(verification(arguments))
+        _show(report, as_json=arguments.json)  # before the file, which may turn out not to be writable
         if arguments.html:
-            from outrider_collector.forms.verification_document import to_html
-            from outrider_collector.forms.verification_reading import read_report
-
-            arguments.html.write_bytes(to_html(read_report(report)))
+            _write(report, arguments.html)
     except asyncio.CancelledError:
         return INTERRUPTED
     except ConfigError as error:
@@ -134,7 +124,6 @@ def run(arguments: argparse.Namespace) -> int:
     except (OSError, ValueError, NothingToProbeError) as error:
         print(f"outrider window: {error}", file=sys.stderr)
         return BAD_CONFIG
-    _show(report, as_json=arguments.json)
     return EXIT_CODES[report["verdict"]]
 
 
@@ -145,6 +134,14 @@ def _show(report: Any, *, as_json: bool) -> None:
     from outrider.verification_terminal import show_verification
 
     show_verification(report)
+
+
+def _write(report: Any, path: Path) -> None:
+    """Raises OSError, also for a folder that is not there."""
+    from outrider_collector.forms.verification_document import to_html
+    from outrider_collector.forms.verification_reading import read_report
+
+    path.write_bytes(to_html(read_report(report)))
 
 
 def _filed(path: Path) -> Any:
@@ -174,11 +171,13 @@ async def verification(arguments: argparse.Namespace) -> Any:
         if arguments.probe_locally is not None:
             config = load_agent(arguments.probe_locally)
             local = await _probing(stack, arguments, config, clock)
-        if not arguments.wait:
-            return await _asked(arguments, local, clock)
-        limit = parse_duration(DEFAULT_LIMIT) if arguments.limit is None else arguments.limit
-        progress = stack.enter_context(Progress(is_live=sys.stderr.isatty()))
-        return await followed(arguments, limit, progress, clock, local=local)
+        if arguments.wait:
+            limit = parse_duration(DEFAULT_LIMIT) if arguments.limit is None else arguments.limit
+            progress = stack.enter_context(Progress(is_live=sys.stderr.isatty()))
+            report = await followed(arguments, limit, progress, clock, local=local)
+        else:
+            report = await asked(arguments, local, clock)
+    return report if local is None else local.with_cleanups(report)
 
 
 async def _probing(
@@ -186,7 +185,7 @@ async def _probing(
 ) -> LocalProbing:
     """Begin to probe from here; without --wait as often as it takes, and no more."""
     asked_at = clock.now()
-    first = await _asked(arguments, None, clock)
+    first = await asked(arguments, None, clock)
     checks = in_scope(config.checks, first["window"]["scope"], arguments.probe_locally)
     interval = arguments.probe_interval or parse_duration(DEFAULT_INTERVAL)
     rounds = None if arguments.wait else RUNNING
@@ -196,93 +195,3 @@ async def _probing(
     if not arguments.wait and local.has_begun:
         await task
     return local
-
-
-def cancel_once_on_signals() -> None:
-    """SIGINT and SIGTERM end this command by cancelling it, once: what it then cleans up is not cut short by another
-    one."""
-    task, loop = asyncio.current_task(), asyncio.get_running_loop()
-    assert task is not None
-
-    def cancel() -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_IGN)
-        print("interrupted: ending the runs under way, and cleaning up", file=sys.stderr, flush=True)
-        task.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, cancel)
-
-
-async def _asked(arguments: argparse.Namespace, local: LocalProbing | None, clock: Clock) -> Any:
-    path = f"/v1/windows/{quote(arguments.window, safe='')}/verification"
-    given = {name: getattr(arguments, name) for name in _ASKED}
-    query = {name: value for name, value in given.items() if value is not None}
-    asked_at = clock.now()
-    report = await ask(arguments.collector, path, query=query)
-    if local is None:
-        return report
-    local.look(report, asked_at)
-    return local.added_to(report)
-
-
-async def followed(
-    arguments: argparse.Namespace,
-    limit: Duration,
-    progress: Progress,
-    clock: Clock,
-    poll: Duration = _POLL,
-    local: LocalProbing | None = None,
-) -> Any:
-    """Ask until nothing is pending or the limit is reached; the last report. A collector that goes away while it is
-    followed may come back; one that refuses, or was never there, is an error."""
-    until = clock.monotonic() + limit
-    report = await _asked(arguments, local, clock)
-    while report["pending"] and (left := until - clock.monotonic()) > 0:
-        progress.show(report["pending"], _seen_from_here(report))
-        await asyncio.sleep(min(poll, left) / SECOND)
-        try:
-            report = await _asked(arguments, local, clock)
-        except CollectorError as error:
-            if error.refused or clock.monotonic() >= until:
-                raise
-            progress.show([str(error)])
-    return report
-
-
-def _seen_from_here(report: Any) -> str:
-    checks = report.get("local", {}).get("checks", ())
-    if not any(each["runs"] for each in checks):
-        return ""
-    return f"; probed locally: {sum(each['is_back'] for each in checks)} of {len(checks)} checks good again"
-
-
-class Progress:
-    """What is still open, on standard error: one line that changes on a terminal, a line for each change elsewhere."""
-
-    def __init__(self, *, is_live: bool) -> None:
-        self._status = Status("", console=Console(stderr=True, highlight=False)) if is_live else None
-        self._said = ""
-
-    def __enter__(self) -> Self:
-        if self._status is not None:
-            self._status.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._status is not None:
-            self._status.stop()
-
-    def show(self, pending: list[str], more_about: str = "") -> None:
-        more = f" and {len(pending) - 1} more" if len(pending) > 1 else ""
-        said = f"waiting: {printable(pending[0], 200)}{more}{more_about}"
-        if self._status is not None:
-            from rich.markup import escape
-
-            self._status.update(escape(said))
-        elif said != self._said:
-            print(said, file=sys.stderr, flush=True)
-        self._said = said
