@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
+import sys
 from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import replace
@@ -52,6 +54,23 @@ async def test_it_is_shown_and_excuses_only_where_the_agreement_says_so(collecto
     assert made["late"] == [], "it is not late: nothing was asked for"
     later = await collector.ask("POST", f"/v1/windows/{made['window']}/extend", json={"by": "30m"})
     assert [each.get("emergency") for each in later.json["versions"]] == [True, True]
+
+
+async def test_the_command_announces_an_emergency_and_shows_it(collector: Collector) -> None:
+    async def window(*argv: str) -> str:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "outrider", "window", *argv, "--collector", collector.url,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        out, err = await asyncio.wait_for(process.communicate(), 60)
+        assert (process.returncode, err) == (0, b"")
+        return " ".join(out.decode().split())
+
+    times = ("--start", format_instant(NOON), "--duration", "1h")
+    made = json.loads(await window("announce", *times, "--emergency", "--json"))
+    assert made["emergency"] is True
+    for argv in (("list",), ("history", made["window"])):
+        assert "announce (emergency)" in await window(*argv)
 
 
 async def test_a_planned_window_does_not_speak_of_emergencies(collector: Collector) -> None:
