@@ -44,7 +44,8 @@ def add_exchange(app: web.Application) -> None:
 async def _export(request: web.Request) -> web.Response:
     from outrider_collector.calendar_writing import calendar_of  # a library that costs every other request nothing
 
-    body = await asyncio.to_thread(calendar_of, request.app[ROOMS].register.announcements())
+    register = request.app[ROOMS].register
+    body = await asyncio.to_thread(lambda: calendar_of(register.announcements()))
     headers = {"Content-Disposition": 'attachment; filename="outrider-windows.ics"'}
     return web.Response(body=body, content_type="text/calendar", charset="utf-8", headers=headers)
 
@@ -80,19 +81,16 @@ async def _import(request: web.Request) -> web.Response:
 def take_calendar(rooms: Rooms, wanted: CalendarText, raw: bytes, *, is_trial: bool = False) -> Plain:
     """Read a calendar and record what is new in it, all or nothing; blocks. Raises ValueError; CalendarError and
     WindowFileError name the lines of its text."""
-    from outrider_collector.calendar_lines import CalendarError
+    from outrider_collector.calendar_lines import CalendarError, decode_calendar
     from outrider_collector.calendar_reading import read_calendar
     from outrider_collector.window_file import WindowText
 
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"the calendar is not UTF-8, at byte {error.start}") from None
+    now = rooms.clock.now()
     if wanted.format == "ics":
-        return _taken(rooms, wanted, read_calendar(text, wanted.zone, wanted.scope, rooms.clock.now()), is_trial)
-    windows = WindowText(text, wanted.zone, wanted.scope)
+        return _taken(rooms, wanted, read_calendar(decode_calendar(raw), wanted.zone, wanted.scope, now), is_trial)
+    windows = WindowText(raw, wanted.zone, wanted.scope)
     try:
-        return _taken(rooms, wanted, windows.reading(rooms.clock.now()), is_trial)
+        return _taken(rooms, wanted, windows.reading(now), is_trial)
     except CalendarError as error:
         raise windows.mistake(error.line, error.reason) from None
 

@@ -74,10 +74,20 @@ def told(mistake: ConfigError) -> str:
     return f"{mistake.line}:{mistake.column}: {mistake.message}{hint}"
 
 
+def _decoded(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start].decode("utf-8")
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        raise WindowFileError([ConfigError("windows", line, column, "the file is not UTF-8 text")]) from None
+
+
 class WindowText:
     """A file that was read. Raises WindowFileError, at once or when it is asked."""
 
-    def __init__(self, text: str, zone: ZoneInfo | None, scope: tuple[str, ...]) -> None:
+    def __init__(self, raw: bytes, zone: ZoneInfo | None, scope: tuple[str, ...]) -> None:
+        text = _decoded(raw)
         try:
             self._loaded: Loaded[WindowsFile] = load(
                 text.removeprefix("\ufeff"), WindowsFile, file="windows", expand=False, limits=LIMITS

@@ -23,7 +23,7 @@ from contextlib import asynccontextmanager
 from fnmatch import fnmatchcase
 from typing import Any
 
-from outrider.clock import Clock
+from outrider.clock import MachineClock
 from outrider.commands.once import AT_ONCE, CLEANUP_DELAYS, surroundings_of
 from outrider.config import AgentConfig
 from outrider.core.outcome import STANDINGS, OutcomeClass, Standing
@@ -193,7 +193,7 @@ def in_scope(checks: Iterable[Check], scope: Sequence[str], source: object) -> l
 
 @asynccontextmanager
 async def probing(
-    config: AgentConfig, checks: Sequence[Check], interval: Duration, clock: Clock, rounds: int | None = None
+    config: AgentConfig, checks: Sequence[Check], interval: Duration, clock: MachineClock, rounds: int | None = None
 ) -> AsyncIterator[tuple[LocalProbing, asyncio.Task[None]]]:
     """Local probing, and its task; however this is left, the runs under way are ended and cleaned up."""
     transport, lag = Wires(clock), LoopLag(clock)

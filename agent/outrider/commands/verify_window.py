@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from outrider.clock import Clock, SystemClock
+from outrider.clock import MachineClock, SystemClock
 from outrider.collector_client import CollectorError
 from outrider.commands import BAD_CONFIG, FAILED, INCONCLUSIVE, INTERRUPTED, PASS, complain
 from outrider.commands.following import ASKED, Progress, asked, cancel_once_on_signals, followed
@@ -181,7 +181,7 @@ async def verification(arguments: argparse.Namespace) -> Any:
 
 
 async def _probing(
-    stack: AsyncExitStack, arguments: argparse.Namespace, config: AgentConfig, clock: Clock
+    stack: AsyncExitStack, arguments: argparse.Namespace, config: AgentConfig, clock: MachineClock
 ) -> LocalProbing:
     """Begin to probe from here; without --wait as often as it takes, and no more."""
     asked_at = clock.now()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -89,9 +90,10 @@ def _add_end(parser: argparse.ArgumentParser, *, is_required: bool) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    if arguments.act == "verify":
-        return verify_window.run(arguments)
     try:
+        _refuse_unsendable(arguments)
+        if arguments.act == "verify":
+            return verify_window.run(arguments)
         if arguments.act == "export" and arguments.json and arguments.yaml:
             raise CollectorError("--json and --yaml: one form at a time", refused=True)
         if arguments.act == "export" and not (arguments.json or arguments.yaml):
@@ -106,6 +108,26 @@ def run(arguments: argparse.Namespace) -> int:
         return _write(msgspec.json.format(msgspec.json.encode(answer, order="deterministic")) + b"\n", arguments.file)
     _show(arguments, answer)
     return PASS
+
+
+def _refuse_unsendable(arguments: argparse.Namespace) -> None:
+    """What a shell can hand over and JSON or an address cannot carry. Raises CollectorError."""
+    for name, given in vars(arguments).items():
+        for text in given if isinstance(given, list) else [given]:
+            if isinstance(text, str) and name != "source" and not text.isascii() and not _is_utf8(text):
+                option = name if name == "window" else f"--{name.replace('_', '-')}"
+                raise CollectorError(f"{option}: {text!r} is not UTF-8", refused=True)
+    window = getattr(arguments, "window", None)
+    if window is not None and not window.strip("."):  # an address would lose it
+        raise CollectorError(f"there is no window {window!r}; `outrider window list` shows them", refused=True)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _show(arguments: argparse.Namespace, answer: Any) -> None:
@@ -137,7 +159,7 @@ def _write(text: bytes, file: Path | None) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
-        print(f"outrider window: {file} cannot be written: {error.strerror}", file=sys.stderr)
+        print(f"outrider window: {file or 'standard output'} cannot be written: {error.strerror}", file=sys.stderr)
         return FAILED
     return PASS
 
@@ -198,4 +220,11 @@ def _given(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
 
 
 def _signed(arguments: argparse.Namespace) -> dict[str, str]:
-    return {"author": arguments.author or getpass.getuser()}
+    return {"author": arguments.author or _logged_in()}
+
+
+def _logged_in() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # containers run as users without a name
+        return f"user {os.getuid()}"

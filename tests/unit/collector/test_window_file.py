@@ -18,7 +18,7 @@ NOW = parse_instant("2026-10-01T00:00:00Z")
 
 
 def said(text: str, zone: ZoneInfo | None = None, scope: tuple[str, ...] = ("*",)) -> tuple[Said, ...]:
-    return WindowText(text, zone, scope).reading(NOW).said
+    return WindowText(text.encode(), zone, scope).reading(NOW).said
 
 
 def mistakes(text: str) -> list[str]:
@@ -136,7 +136,15 @@ def test_more_windows_than_the_bound_are_refused() -> None:
     assert mistakes(text) == ["18:5: a file makes at most 5000 windows"]
 
 
-@given(st.text(max_size=200) | st.text("windows:[]{}-, namestrduio0123T", max_size=200))
+def test_what_is_not_utf_8_is_told_with_its_place() -> None:
+    with pytest.raises(WindowFileError, match=r"^2:4: the file is not UTF-8 text$"):
+        WindowText("windows:\n é ".encode() + b"\xff", None, ("*",))
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
+    | st.text("windows:[]{}-, namestrduio0123T", max_size=200)
+)
 @settings(max_examples=200, deadline=None)
 def test_any_text_is_read_or_refused_with_a_place(text: str) -> None:
     try:
