@@ -116,31 +116,35 @@ def show_statement(statement: Plain) -> None:
     out.print()
     out.print(_guarantees(statement["guarantees"]))
     for guarantee in statement["guarantees"]:
-        out.print()
-        out.print(f"[bold]{guarantee['id']}[/] {verdict(guarantee['verdict'])}: {escape(guarantee['reason'])}")
-        out.print(f"  {escape(guarantee['margin']['text'])}")
-        if silent := _silent(guarantee):
-            out.print(f"  [yellow]no run from {escape(', '.join(silent))}[/]")
-        if guarantee["periods"]:
-            out.print(_periods(guarantee["periods"]))
-        if "adjusted" in guarantee:
-            out.print(_readings(guarantee))
-            for line in _response_lines(guarantee):
-                out.print(f"  {line}")
-        else:
-            out.print(_checks(_parts(guarantee)))
-            periods = guarantee["periods"] or [guarantee]
-            parts = [part for each in periods for part in _parts(each)]
-            for line in (*_day_lines(guarantee), *_outage_lines(parts)):
-                out.print(f"  {line}")
-        if any(part["coverage"] for part in guarantee["checks"]):
-            out.print(_coverage(guarantee["checks"]))
-        for line in _view_lines(guarantee["views"]):
-            out.print(f"  {line}")
+        _show_guarantee(out, guarantee)
     if statement["windows"]:
         out.print("\n[bold]Maintenance[/]")
         for line in _window_lines(statement["windows"]):
             out.print(line)
+
+
+def _show_guarantee(out: Console, guarantee: Plain) -> None:
+    out.print()
+    out.print(f"[bold]{guarantee['id']}[/] {verdict(guarantee['verdict'])}: {escape(guarantee['reason'])}")
+    out.print(f"  {escape(guarantee['margin']['text'])}")
+    if silent := _silent(guarantee):
+        out.print(f"  [yellow]no run from {escape(', '.join(silent))}[/]")
+    if guarantee["periods"]:
+        out.print(_periods(guarantee["periods"]))
+    if "adjusted" in guarantee:
+        out.print(_readings(guarantee))
+        lines = _response_lines(guarantee)
+    else:
+        out.print(_checks(_parts(guarantee)))
+        periods = guarantee["periods"] or [guarantee]
+        parts = [part for each in periods for part in _parts(each)]
+        lines = (*_day_lines(guarantee), *_outage_lines(parts))
+    for line in lines:
+        out.print(f"  {line}")
+    if any(part["coverage"] for part in guarantee["checks"]):
+        out.print(_coverage(guarantee["checks"]))
+    for line in _view_lines(guarantee["views"]):
+        out.print(f"  {line}")
 
 
 def _span_lines(statement: Plain) -> Iterable[str]:
@@ -339,7 +343,7 @@ def _window_lines(windows: Iterable[Plain]) -> Iterable[str]:
     for window in windows:
         notice = format_duration(window["versions"][0]["notice_us"] // SECOND * SECOND)
         reason = f": {escape(window['reason'])}" if window["reason"] else ""
-        yield f"{escape(window['window'])}, {window['act']}{reason}"
+        yield f"{escape(window['window'])}, {_act(window)}{reason}"
         yield f"  {window['start']} to {window['end']}, notice {notice}, scope {escape(', '.join(window['scope']))}"
         yield from (f"  excused under {_excuse(each)}" for each in window["excuses"])
 
@@ -353,7 +357,7 @@ def windows_table(windows: Iterable[Plain]) -> Table:
         first = window["versions"][0]
         table.add_row(
             window["window"],
-            window["act"],
+            _act(window),
             window["start"],
             window["end"],
             format_duration(first["notice_us"] // SECOND * SECOND),
@@ -362,6 +366,10 @@ def windows_table(windows: Iterable[Plain]) -> Table:
             escape(window["reason"]),
         )
     return table
+
+
+def _act(made: Plain) -> str:
+    return f"{made['act']} [yellow](emergency)[/]" if made.get("emergency") else str(made["act"])
 
 
 def _excuse(excuse: Plain) -> str:
@@ -388,7 +396,7 @@ def show_history(window: Plain) -> None:
     for made in window["versions"]:
         table.add_row(
             str(made["version"]),
-            made["act"],
+            _act(made),
             made["start"],
             made["end"],
             made["recorded_at"],

@@ -137,7 +137,9 @@ class Accountant:
         """The time that is taken out for a check under a guarantee."""
         if not guarantee.windows_excuse:
             return NOTHING
-        return excused(basis.announcements, guarantee.notice, span, check, guarantee.excuse_cap)
+        return excused(
+            basis.announcements, guarantee.notice, span, check, guarantee.excuse_cap, guarantee.emergency_notice
+        )
 
     # --- availability --------------------------------------------------------------------------------------------
 

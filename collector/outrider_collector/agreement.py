@@ -114,6 +114,10 @@ class GuaranteeFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     notice: Annotated[
         DurationText, Meta(description="how long before its start a window must be announced to excuse anything")
     ] = default(DurationText, "72h")
+    emergency_notice: Annotated[
+        DurationText | None,
+        Meta(description="the same for emergency maintenance, which excuses nothing without it; 0s to the notice"),
+    ] = None
     windows_excuse: Annotated[bool, Meta(description="false where scheduled downtime counts too")] = True
     cap: Annotated[DurationText | None, Meta(description="the most that may be excused of a check in a period")] = None
     void_inflight: Annotated[
@@ -177,6 +181,7 @@ def _guarantee(loaded: Loaded[AgreementFile], number: int, zone: ZoneInfo) -> Gu
             slice=int(file.slice),
             quorum=Fraction(file.quorum),
             notice=int(file.notice),
+            emergency_notice=None if file.emergency_notice is None else int(file.emergency_notice),
             windows_excuse=file.windows_excuse,
             cap=None if file.cap is None else int(file.cap),
             void_inflight=file.void_inflight,

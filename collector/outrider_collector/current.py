@@ -158,7 +158,9 @@ class _View:
         reference = self.agreement.guarantees[0]
         kept = np.ones(len(numbers), dtype=np.bool_)
         if reference.windows_excuse:
-            for each in excused(self.announcements, reference.notice, self.span, check, reference.excuse_cap):
+            for each in excused(
+                self.announcements, reference.notice, self.span, check, reference.excuse_cap, reference.emergency_notice
+            ):
                 inside = whole_slices(each, length)
                 kept &= (numbers < inside.start) | (numbers >= inside.stop)
         return kept

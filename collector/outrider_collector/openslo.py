@@ -131,6 +131,8 @@ def _annotations(clause: Guarantee) -> Iterator[tuple[str, str]]:
     yield "outrider/coverage-floor", cut_percent(clause.coverage_floor, 12)
     yield "outrider/windows-excuse", str(clause.windows_excuse).lower()
     yield "outrider/notice", format_duration(clause.notice)
+    if clause.emergency_notice is not None:
+        yield "outrider/emergency-notice", format_duration(clause.emergency_notice)
     if clause.cap is not None:
         yield "outrider/cap", format_duration(clause.cap)
     yield "outrider/void-inflight", str(clause.void_inflight).lower()

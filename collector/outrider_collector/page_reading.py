@@ -333,7 +333,7 @@ def _window(plain: Plain, statements: Sequence[tuple[PeriodKind, Plain]]) -> Win
         start=parse_instant(plain["start"]),
         end=parse_instant(plain["end"]),
         scope=", ".join("every check" if pattern == "*" else pattern for pattern in plain["scope"]),
-        reason=plain["reason"],
+        reason=("emergency: " if plain.get("emergency") else "") + plain["reason"],
         announced_at=parse_instant(plain["announced_at"]),
         excuses=tuple(excuses),
     )

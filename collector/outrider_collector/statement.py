@@ -105,6 +105,7 @@ def _guarantee(account: Account, views: list[Account], store: Store, basis: Basi
         "target": {**(share(guarantee.target) or {}), "strict": guarantee.strict},
         "view": guarantee.view.value,
         "notice_us": guarantee.notice,
+        **({} if guarantee.emergency_notice is None else {"emergency_notice_us": guarantee.emergency_notice}),
         "slice_us": guarantee.slice,
         "coverage_floor": share(guarantee.coverage_floor),
         "scope": list(guarantee.checks),
@@ -349,7 +350,10 @@ def _within_cap(account: Account, basis: Basis, touching: list[tuple[Announcemen
         return {}
     span = Interval(min(each[-1].start for each in touching), max(each[-1].end for each in touching))
     cap = guarantee.excuse_cap
-    return {check: excused(basis.announcements, guarantee.notice, span, check, cap) for check in _checks(account)}
+    return {
+        check: excused(basis.announcements, guarantee.notice, span, check, cap, guarantee.emergency_notice)
+        for check in _checks(account)
+    }
 
 
 def _checks(account: Account) -> list[str]:
@@ -371,11 +375,12 @@ def _window(
 
 
 def announcement(made: Announcement) -> Plain:
-    """One version of a window."""
+    """One version of a window. What is not an emergency does not say so: older statements stay the bytes they were."""
     return {
         "window": made.window,
         "version": made.version,
         "act": made.act.value,
+        **({"emergency": True} if made.emergency else {}),
         "start": format_instant(made.start),
         "end": format_instant(made.end),
         "recorded_at": format_instant(made.recorded_at),
@@ -391,7 +396,7 @@ def _excuse(history: tuple[Announcement, ...], account: Account, within_cap: dic
     guarantee = account.guarantee
     taken = Intervals()
     for check in _checks(account) if guarantee.windows_excuse else ():
-        own = excused_by(history, guarantee.notice, check)
+        own = excused_by(history, guarantee.notice, check, guarantee.emergency_notice)
         taken |= own & within_cap[check] if check in within_cap else own
     here = taken & account.spans
     is_elsewhere = bool(account.periods) and bool(taken) and not here
@@ -410,9 +415,12 @@ def why_not(history: tuple[Announcement, ...], guarantee: Guarantee, excused_us:
         return "cancelled"
     if not guarantee.windows_excuse:
         return "scheduled downtime counts under this guarantee"
+    notice = guarantee.notice_for(latest)
+    if notice is None:
+        return "emergency maintenance excuses nothing under this guarantee"
     if excused_us >= latest.end - latest.start:
         return None
-    deadline: Instant = latest.start - guarantee.notice
+    deadline: Instant = latest.start - notice
     if history[0].recorded_at > deadline:
         return f"announced too late: it had to be recorded by {format_instant(deadline)}"
     limits = "" if guarantee.cap is None else ", as far as the agreed cap goes"

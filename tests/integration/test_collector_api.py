@@ -513,8 +513,8 @@ async def test_announcements_made_at_once_all_get_stamps_of_their_own(collector:
 
 
 COPY = (
-    '{verb} INTO announcements SELECT {window}, version, act, start, "end" + 1, {recorded_at}, scope, reason, author '
-    "FROM announcements"
+    '{verb} INTO announcements SELECT {window}, version, act, start, "end" + 1, {recorded_at}, scope, reason, author, '
+    "emergency FROM announcements"
 )
 
 

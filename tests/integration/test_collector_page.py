@@ -29,6 +29,7 @@ from outrider_collector.app import ROOMS, Rooms
 from outrider_collector.config import CollectorConfig
 from outrider_collector.main import opened
 from outrider_collector.pages import Shared
+from outrider_collector.windows import NewWindow
 
 NEW_YORK = ZoneInfo("America/New_York")
 NOW = parse_instant("2026-06-01T10:30:20-04:00")
@@ -473,6 +474,14 @@ async def test_windows_say_their_state_and_what_they_excuse(collector: Collector
     assert "G1: 30m excused" in shown[done.window][3]
     # The accounts leave them out: the completed one, and what is judged already of the running one.
     assert "38m40s of maintenance excused" in page.rows(ACCOUNT)["G1 Available"][2]
+
+
+async def test_a_window_that_is_an_emergency_says_so(collector: Collector) -> None:
+    (made,) = collector.rooms.register.announce_all([NewWindow(NOW, NOW + HOUR, reason="disk full", emergency=True)])
+    ((name, cells),) = list((await collector.page()).rows(WINDOWS).items())[1:]
+    assert made.window in name
+    assert "emergency: disk full" in " ".join([name, *cells])
+    assert "emergency maintenance excuses nothing under this guarantee" in " ".join(cells)
 
 
 async def test_a_window_of_another_month_says_nothing_about_this_months_accounts(collector: Collector) -> None:

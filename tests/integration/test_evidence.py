@@ -503,14 +503,18 @@ def test_a_store_that_was_put_back_to_an_earlier_state_is_not_sealed_on(two_days
     shutil.copy(path, two_days.home / "backup.duckdb")
     later = DuckdbStore(path)
     keep(later, [run(NOON + 7, outcome="service_down")], two_days.clock.at + 1)
-    assert made(two_days.home, SettableClock(two_days.clock.at + 2), later, two_days.register).seal(), "an addendum"
+    assert made(
+        two_days.home, SettableClock(two_days.clock.at + 2), later, two_days.register, two_days.issued
+    ).seal(), "an addendum"
     later.close()
     shutil.copy(two_days.home / "backup.duckdb", path)
     restored = DuckdbStore(path)
     for n in range(3):  # its ledger soon reaches further than the seals, with other records at the same positions
         keep(restored, [run(NOON + DAY + n)], two_days.clock.at + HOUR)
     with pytest.raises(EvidenceError, match=r"up to ledger position 5 as of .*, and the store has 4 of that time"):
-        made(two_days.home, SettableClock(TODAY + 3 * DAY + SETTLE), restored, two_days.register).seal()
+        made(
+            two_days.home, SettableClock(TODAY + 3 * DAY + SETTLE), restored, two_days.register, two_days.issued
+        ).seal()
     restored.close()
 
 

@@ -58,7 +58,17 @@ def _maintenance(clause: Guarantee) -> str:
     limit = "" if clause.cap is None else f", up to {_length(clause.cap)} in a {clause.period}"
     inflight = ", and a bad run that was under way when it began is void" if clause.void_inflight else ""
     when = f"{_length(clause.notice)} before" if clause.notice else "before it begins"
-    return f"maintenance that was announced {when} is left out{limit}{inflight}"
+    return f"maintenance that was announced {when} is left out{_emergency(clause)}{limit}{inflight}"
+
+
+def _emergency(clause: Guarantee) -> str:
+    if clause.emergency_notice is None:
+        return ""
+    return (
+        f" (in an emergency, {_length(clause.emergency_notice)} before)"
+        if clause.emergency_notice
+        else (" (in an emergency, before it begins)")
+    )
 
 
 def _period(clause: Guarantee) -> str:

@@ -26,7 +26,7 @@ from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 from outrider.core.intervals import Interval
-from outrider.core.maintenance import Cap
+from outrider.core.maintenance import Announcement, Cap
 from outrider.core.outcome import STANDINGS, OutcomeClass, Standing
 from outrider.core.period import Calendar, PeriodKind
 from outrider.core.units import DAY, HOUR, MINUTE, SECOND, Duration, Instant, format_duration
@@ -80,6 +80,7 @@ class Guarantee:
     limit: RESPONSE_TIME only; a transaction counts when it took this long or less.
     quorum: the service is down in a slice when more than this share of the regions with data is down.
     notice: how long before its start a window must be announced to excuse anything.
+    emergency_notice: the same for emergency maintenance; None where that excuses nothing.
     windows_excuse: false where the agreement counts scheduled downtime too.
     coverage_floor: below it, met becomes inconclusive.
     regions: those that must speak, and the only ones that count; empty for whoever is heard of.
@@ -96,6 +97,7 @@ class Guarantee:
     slice: Duration = 60 * SECOND
     quorum: Fraction = Fraction(1, 2)
     notice: Duration = 72 * HOUR
+    emergency_notice: Duration | None = None
     windows_excuse: bool = True
     cap: Duration | None = None
     void_inflight: bool = False
@@ -150,6 +152,8 @@ class Guarantee:
         # Runs under an untrusted clock, and in flight where that voids them, are put down as agent_fault.
         is_void = self.standings.get(OutcomeClass.AGENT_FAULT, Standing.VOID) is Standing.VOID
         yield "counts", is_void, "what was the agent's own fault (agent_fault) is void, and counts as nothing"
+        emergency = self.emergency_notice is None or 0 <= self.emergency_notice <= self.notice
+        yield "emergency_notice", emergency, "it is at least 0s, and at most the notice of what is planned"
 
     def covers(self, check: str) -> bool:
         """Whether the check is in this clause's scope."""
@@ -158,6 +162,12 @@ class Guarantee:
     def hears(self, region: str) -> bool:
         """Whether runs from this region count."""
         return not self.regions or region in self.regions
+
+    def notice_for(self, window: Announcement) -> Duration | None:
+        """How long before its start such a window must be announced; None where it excuses nothing in any case."""
+        if not self.windows_excuse:
+            return None
+        return self.emergency_notice if window.emergency else self.notice
 
     def standing(self, outcome: OutcomeClass) -> Standing:
         """How a run of this class counts here: GOOD, BAD, VOID, or PARTNER where the view leaves it out of S."""

@@ -332,4 +332,5 @@ def _plain(announcement: Announcement) -> dict[str, Any]:
         "scope": list(announcement.scope),
         "reason": announcement.reason,
         "author": announcement.author,
+        **({"emergency": True} if announcement.emergency else {}),
     }

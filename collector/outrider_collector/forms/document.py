@@ -149,7 +149,10 @@ def _parameters(it: Guarantee) -> Iterator[tuple[str, str]]:
         return
     capped = "" if it.cap_us is None else f", {format_duration(it.cap_us)} at most in a {it.clause_period}"
     inflight = "; a bad run under way when a window opens is void" if it.void_inflight else ""
-    yield "Maintenance", f"excused if announced {format_duration(it.notice_us)} before{capped}{inflight}"
+    emergency = (
+        "" if it.emergency_notice_us is UNSET else f" ({format_duration(it.emergency_notice_us)} in an emergency)"
+    )
+    yield "Maintenance", f"excused if announced {format_duration(it.notice_us)} before{emergency}{capped}{inflight}"
 
 
 def _decides(it: Guarantee) -> str:
@@ -326,7 +329,7 @@ def _maintenance(statement: Statement) -> Section:
         return Section("Maintenance windows", None, ("None touches this period.",), (), ())
     announced = tuple(
         (
-            it.window, it.act, _span(it), _notice(it.versions[0]), ", ".join(it.scope),
+            it.window, _act(it), _span(it), _notice(it.versions[0]), ", ".join(it.scope),
             "; ".join(_excuses(it)) or NOTHING, it.reason or NOTHING,
         )
         for it in statement.windows
@@ -334,7 +337,7 @@ def _maintenance(statement: Statement) -> Section:
     columns = ("Window", "Last act", "From, to", "Notice given", "Scope", "Time excused", "Reason")
     history = tuple(
         (
-            each.window, f"{each.version} {each.act}", _span(each), each.recorded_at, _notice(each),
+            each.window, f"{each.version} {_act(each)}", _span(each), each.recorded_at, _notice(each),
             each.author or NOTHING, each.reason or NOTHING,
         )
         for it in statement.windows
@@ -352,6 +355,10 @@ def _excuses(window: Window) -> Iterator[str]:
     for it in window.excuses:
         text = f"{it.guarantee}: {format_duration(it.excused_us)}"
         yield text if it.why_not is None else f"{text} ({it.why_not})"
+
+
+def _act(version: Version) -> str:
+    return f"{version.act} (emergency)" if version.emergency is True else version.act
 
 
 def _notice(version: Version) -> str:

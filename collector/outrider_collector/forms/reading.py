@@ -250,6 +250,7 @@ class Guarantee(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     target: Target
     view: View
     notice_us: Count
+    emergency_notice_us: Count | UnsetType = UNSET
     slice_us: Count
     coverage_floor: Share
     scope: tuple[str, ...]
@@ -290,6 +291,7 @@ class Version(Span, frozen=True, kw_only=True, forbid_unknown_fields=True):
     scope: tuple[str, ...]
     reason: str
     author: str
+    emergency: bool | UnsetType = UNSET
 
 
 class Excuse(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
