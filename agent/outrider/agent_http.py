@@ -5,7 +5,7 @@ Where the blackbox exporter has a metric of the same meaning, its name is used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -16,10 +16,12 @@ from prometheus_client.registry import Collector
 from outrider.core.outcome import STANDINGS, OutcomeClass, Standing
 from outrider.core.units import SECOND
 from outrider.core.wire import Phases
+from outrider.execution import Check
 from outrider.purse import Withheld
 from outrider.runner import Ended
 from outrider.shipper import Shipper
 from outrider.spool import Outbox
+from outrider.transport.gate import POLICY_PLACE
 
 _LABELS = ("check", "region", "agent")
 # Edges lie on the limits that guarantees name (10 s of the network's agreement, 20 s of CAQH CORE).
@@ -87,6 +89,12 @@ class AgentMetrics:
         self._slots = counter("outrider_slots_missed", "Slots of the timetable without a run")
         self._held_back = counter("outrider_payments_withheld", "Slots whose run would have paid, by reason", "reason")
         self._lateness = gauge("outrider_schedule_lateness_seconds", "How late the last run began")
+        self._refusals = counter(
+            "outrider_policy_refusals", "Runs that the agent's own policy stopped, by rule", "rule"
+        )
+        self._unverified = gauge(
+            "outrider_tls_unverified", "Whether the check takes any certificate (verify_tls: false)"
+        )
         self._unconfirmed = counter("outrider_cleanup_unconfirmed", "Runs whose cleanup could not be confirmed")
 
     def observe(self, ended: Ended) -> None:
@@ -104,8 +112,16 @@ class AgentMetrics:
         self._attempts.labels(**labels).inc()
         self._all.labels(**labels).observe(record.latency / SECOND)
         self._lateness.labels(**labels).set(ended.lateness / SECOND)
+        if record.place == POLICY_PLACE:
+            self._refusals.labels(**labels, rule=record.code).inc()
         if outcome is not OutcomeClass.OK:
             self._failures.labels(**labels, **{"class": outcome.value}).inc()
+
+    def configured(self, checks: Iterable[Check]) -> None:
+        """What is known of checks before they run."""
+        for check in checks:
+            labels = {"check": check.name, **self._where}
+            self._unverified.labels(**labels).set(not check.target.verify_tls)
 
     def withheld(self, check: str, why: Withheld) -> None:
         self._held_back.labels(check=check, **self._where, reason=why.reason).inc()

@@ -41,6 +41,9 @@ CLEANUP_DELAYS: tuple[Duration, ...] = tuple(seconds * SECOND for seconds in (0,
 
 LARGEST_CLOCK_STEP: Duration = SECOND
 
+UNVERIFIED = "the certificate was not verified (verify_tls: false)"
+"""Stands in the detail of every run that spoke to whoever answered: who reads the results has to know."""
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -183,6 +186,12 @@ class Execution:
             observation = probe.read(prepared, exchange.reply)
         return exchange, self._run.feed(observation)
 
+    def _detail(self, text: str) -> str:
+        shown = self._around.describe(text)
+        if self.check.target.verify_tls or not any(step.phases.tls for step in self._steps):
+            return shown
+        return f"{shown}; {UNVERIFIED}" if shown else UNVERIFIED
+
     def record(
         self,
         *,
@@ -211,7 +220,7 @@ class Execution:
             code=outcome.code,
             place=outcome.place,
             step=self._run.deciding_step,
-            detail=self._around.describe(outcome.detail),
+            detail=self._detail(outcome.detail),
             status=self._steps[-1].status if self._steps else 0,
             cleanup=self.cleanup if is_over or self.cleanup is not CleanupState.UNCONFIRMED else CleanupState.PENDING,
             clock_offset=clock_offset,

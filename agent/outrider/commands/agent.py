@@ -23,6 +23,7 @@ from outrider.runner import Ended, LoopLag, Runner
 from outrider.shipper import Shipper
 from outrider.spool import Outbox, SpoolError
 from outrider.strict_yaml import ConfigError
+from outrider.transport.gate import POLICY_PLACE
 from outrider.transport.wires import Wires
 
 _GREETING: Duration = 2 * SECOND
@@ -78,8 +79,11 @@ async def _serve(config: AgentConfig, outbox: Outbox, clock: SystemClock, *, wit
         warn=log.warning,
     )
     metrics = AgentMetrics(outbox, shipper, config.region)
+    metrics.configured(config.checks)
+    for name in sorted({check.target.name for check in config.checks if not check.target.verify_tls}):
+        log.warning("target %s: whoever answers is taken for it (verify_tls: false)", name)
     lag = LoopLag(clock)
-    transport = Wires(clock)
+    transport = Wires(clock, config.policy)
     redactor = Redactor(config.secret_values | config.private_values)
     surroundings = Surroundings(
         region=config.region,
@@ -104,7 +108,12 @@ async def _serve(config: AgentConfig, outbox: Outbox, clock: SystemClock, *, wit
         told[check] = why.words
 
     def observe(ended: Ended) -> None:
-        told.pop(ended.record.check, None)
+        record = ended.record
+        if record.place != POLICY_PLACE:
+            told.pop(record.check, None)
+        elif told.get(record.check) != record.detail:
+            log.warning("check %s measures nothing: %s", record.check, record.detail)
+            told[record.check] = record.detail
         metrics.observe(ended)
 
     runner = Runner(

@@ -136,7 +136,7 @@ class _FreshNumbers:
 
 async def _run_all(config: AgentConfig, checks: list[Check]) -> list[RunRecord]:
     clock = SystemClock()
-    transport = Wires(clock)
+    transport = Wires(clock, config.policy)
     redactor = Redactor(config.secret_values | config.private_values)
     surroundings = Surroundings(
         region=config.region,
