@@ -89,12 +89,8 @@ class AgentMetrics:
         self._slots = counter("outrider_slots_missed", "Slots of the timetable without a run")
         self._held_back = counter("outrider_payments_withheld", "Slots whose run would have paid, by reason", "reason")
         self._lateness = gauge("outrider_schedule_lateness_seconds", "How late the last run began")
-        self._refusals = counter(
-            "outrider_policy_refusals", "Runs stopped by the target policy, by rule", "rule"
-        )
-        self._unverified = gauge(
-            "outrider_tls_unverified", "Whether any certificate is taken (verify_tls: false)"
-        )
+        self._refusals = counter("outrider_policy_refusals", "Runs stopped by the target policy, by rule", "rule")
+        self._unverified = gauge("outrider_tls_unverified", "Whether any certificate is taken (verify_tls: false)")
         self._unconfirmed = counter("outrider_cleanup_unconfirmed", "Runs whose cleanup could not be confirmed")
 
     def observe(self, ended: Ended) -> None:

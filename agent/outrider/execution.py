@@ -20,6 +20,7 @@ from outrider.generators import Generators, Numbers, in_zone, secrets_from
 from outrider.hygiene import refuse_request
 from outrider.probes import Prepared, Target
 from outrider.probes.table import PROBES
+from outrider.redact import printable
 from outrider.scenario import Call, CleanupState, Scenario, ScenarioRun
 from outrider.transport import Exchange, Reply, Transport
 
@@ -130,8 +131,8 @@ class Execution:
                 StepRecord(
                     call.step.name,
                     outcome.outcome,
-                    outcome.code,
-                    outcome.place,
+                    printable(outcome.code),  # both may be words of the target
+                    printable(outcome.place),
                     now - step_began,
                     exchange.phases if exchange else Phases(),
                     exchange.http_status if exchange else 0,
@@ -217,8 +218,8 @@ class Execution:
             latency=self.latency,
             outcome=outcome.outcome,
             fault=outcome.fault,
-            code=outcome.code,
-            place=outcome.place,
+            code=printable(outcome.code),
+            place=printable(outcome.place),
             step=self._run.deciding_step,
             detail=self._detail(outcome.detail),
             status=self._steps[-1].status if self._steps else 0,
