@@ -18,13 +18,13 @@ import gzip
 import random  # noqa: TID251 - jitter only
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import aiohttp
 
 from outrider import __version__
-from outrider.clock import Clock
+from outrider.clock import MachineClock
 from outrider.codecs.records import BatchError, decode_answer, decode_refusal, encode_batch
+from outrider.collector_clock import CollectorClock
 from outrider.core.units import SECOND, Duration
 from outrider.core.wire import Batch, BatchAnswer, Entry
 from outrider.redact import printable
@@ -39,16 +39,8 @@ _LONGEST_RETRY_AFTER_S = 3600
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
 
-@dataclass(frozen=True, slots=True)
-class Offset:
-    """Collector's clock minus ours, and the half width of its error bar; microseconds."""
-
-    offset: Duration
-    error: Duration
-
-
 class Shipper:
-    """Ships until cancelled. `offset` is the best estimate so far, of the exchange with the least round trip.
+    """Ships until cancelled; `collector_clock` learns from every answer.
 
     `pause` waits for so many seconds; `jitter` draws a number between two. Tests bring their own.
     """
@@ -59,13 +51,14 @@ class Shipper:
         *,
         url: str,
         region: str,
-        clock: Clock,
+        clock: MachineClock,
+        collector_clock: CollectorClock | None = None,
         interval: Duration = SECOND,
         warn: Callable[[str], None] = lambda _: None,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        self.offset: Offset | None = None
+        self.collector_clock = collector_clock or CollectorClock(clock)
         self.last_answer_at: Duration | None = None
         self.trouble = ""
         self._outbox = outbox
@@ -92,7 +85,7 @@ class Shipper:
                 await self._send(session, ())
         except (aiohttp.ClientError, TimeoutError, OSError, BatchError, SpoolError) as error:
             self._warn(f"collector {self._url} does not answer yet: {error or type(error).__name__}")
-        return self.offset is not None
+        return self.collector_clock.estimate is not None
 
     async def drain(self, patience: Duration) -> bool:
         """Ship until nothing waits, for at most `patience` microseconds; whether that succeeded."""
@@ -127,24 +120,30 @@ class Shipper:
     async def _send(self, session: aiohttp.ClientSession, entries: tuple[Entry, ...]) -> float:
         outbox = self._outbox
         batch = Batch(
-            outbox.agent, self._region, outbox.epoch, entries, _as_if_delivered(outbox, entries), software=__version__
+            outbox.agent,
+            self._region,
+            outbox.epoch,
+            entries,
+            _as_if_delivered(outbox, entries),
+            software=__version__,
+            clock=self.collector_clock.estimate,
         )
         body = await asyncio.to_thread(gzip.compress, encode_batch(batch), 6, mtime=0)
         headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
-        sent_at = self._clock.now(), self._clock.monotonic()
+        sent_at, began = self._clock.boottime(), self._clock.monotonic()
         async with session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
             answer = await response.read()
-            round_trip = self._clock.monotonic() - sent_at[1]
+            round_trip = self._clock.monotonic() - began
             if response.status == 200:
-                return await self._accepted(decode_answer(answer), sent_at[0], round_trip, entries)
+                accepted = decode_answer(answer)
+                self.collector_clock.learn(accepted, sent_at, round_trip)
+                await self.collector_clock.keep()
+                return await self._accepted(accepted, entries)
             retry_after = response.headers.get("Retry-After", "")
             return await self._refused(response.status, answer, retry_after, entries)
 
-    async def _accepted(
-        self, answer: BatchAnswer, sent_at: int, round_trip: Duration, entries: tuple[Entry, ...]
-    ) -> float:
+    async def _accepted(self, answer: BatchAnswer, entries: tuple[Entry, ...]) -> float:
         # The collector may know more of this epoch than we have sent (this spool was restored): that is not ours.
-        self._estimate(answer, sent_at, round_trip)
         if not entries:
             return self._interval_s
         last = entries[-1].seq
@@ -156,21 +155,6 @@ class Shipper:
         self._most = min(MOST_RECORDS, self._most * 2)
         # A backlog is drained without a pause, but not in step with other agents that came back with us.
         return self._jitter(0, 0.05) if was_full else self._interval_s
-
-    def _estimate(self, answer: BatchAnswer, sent_at: int, round_trip: Duration) -> None:
-        """As NTP does (RFC 5905, 8): the collector's own time in hand is not part of the way."""
-        way = max(0, round_trip - (answer.answered_at - answer.received_at))
-        offset = (answer.received_at + answer.answered_at) // 2 - (sent_at + round_trip // 2)
-        known = self.offset
-        # Error bars that do not meet mean that a clock was set: then the older estimate is wrong.
-        if known is None or way // 2 <= known.error or abs(offset - known.offset) > known.error + way // 2:
-            self.offset = Offset(offset, way // 2)
-        else:
-            # An old estimate is worth less as clocks drift apart; 15 ppm is what a quartz does.
-            self.offset = Offset(known.offset, known.error + self._interval_us() * 15 // 10**6 + 1)
-
-    def _interval_us(self) -> Duration:
-        return round(self._interval_s * SECOND)
 
     async def _refused(self, status: int, raw: bytes, retry_after: str, entries: tuple[Entry, ...]) -> float:
         refusal = decode_refusal(raw)

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import msgspec
 
+from outrider.core.clock_estimate import Estimate
 from outrider.core.wire import WIRE_VERSION, Batch, BatchAnswer, Entry, Refusal, RunRecord
 
 MOST_ENTRIES = 5_000
@@ -39,6 +40,7 @@ class _WireBatch(msgspec.Struct, frozen=True, kw_only=True):
     entries: list[_WireEntry]
     counts: dict[str, int] = {}
     software: str = ""
+    clock: Estimate | None = None
 
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -74,6 +76,7 @@ def encode_batch(batch: Batch) -> bytes:
             entries=entries,
             counts=dict(batch.counts),
             software=batch.software,
+            clock=batch.clock,
         )
     )
 
@@ -95,6 +98,8 @@ def decode_batch(raw: bytes) -> Batch:
         raise BatchError(f"the records of a batch are numbered up to {_LARGEST}")
     if len(wire.counts) > MOST_COUNTS or any(abs(count) > _LARGEST for count in wire.counts.values()):
         raise BatchError(f"a batch has at most {MOST_COUNTS} counts, none beyond {_LARGEST}")
+    if wire.clock is not None and not _is_sound(wire.clock):
+        raise BatchError("the estimate of the collector's clock in a batch has a number that no clock can have")
     names = (wire.agent, wire.region, wire.epoch)
     # A line break in a name would let two identities share a digest.
     if not all(names) or len("".join(names)) > 300 or not all(name.isprintable() for name in names):
@@ -107,7 +112,12 @@ def decode_batch(raw: bytes) -> Batch:
         counts=wire.counts,
         version=wire.version,
         software=wire.software,
+        clock=wire.clock,
     )
+
+
+def _is_sound(estimate: Estimate) -> bool:
+    return max(abs(estimate.shift), abs(estimate.at), estimate.error) <= _LARGEST and estimate.error >= 0
 
 
 def encode_answer(answer: BatchAnswer | Refusal) -> bytes:

@@ -63,7 +63,7 @@ class AiohttpTransport:
 
     def __init__(self, clock: Clock, policy: Policy = ANYWHERE) -> None:
         self._clock = clock
-        self._policy = policy
+        self.policy = policy
         self._contexts: dict[tuple[str | None, bool], ssl.SSLContext] = {}
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, force_close=True, use_dns_cache=False, socket_factory=_at_the_gate),
@@ -103,7 +103,7 @@ class AiohttpTransport:
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
         """Every request passes here before anything is looked up, those too that aiohttp makes itself (redirects)."""
-        gate = Gate(self._policy, request.url.raw_host or "", request.url.port or 0)
+        gate = Gate(self.policy, request.url.raw_host or "", request.url.port or 0)
         _running.get().gate = gate
         gate.check()
         return await handler(request)

@@ -22,12 +22,12 @@ class DatagramWire:
 
     def __init__(self, clock: Clock, policy: Policy = ANYWHERE) -> None:
         self._clock = clock
-        self._policy = policy
+        self.policy = policy
 
     async def exchange(self, request: DatagramRequest, timeout: Duration) -> Exchange[DatagramReply]:
         """See `outrider.transport.Transport.exchange`."""
         stopwatch = Stopwatch(self._clock)
-        gate = Gate(self._policy, request.host, request.port)
+        gate = Gate(self.policy, request.host, request.port)
         reply, failure = None, None
         try:
             async with asyncio.timeout(timeout / SECOND):

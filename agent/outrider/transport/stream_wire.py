@@ -106,7 +106,7 @@ class StreamWire:
 
     def __init__(self, clock: Clock, policy: Policy = ANYWHERE) -> None:
         self._clock = clock
-        self._policy = policy
+        self.policy = policy
 
     async def exchange(self, request: StreamRequest, timeout: Duration) -> Exchange[StreamReply]:
         """See `outrider.transport.Transport.exchange`."""
@@ -116,7 +116,7 @@ class StreamWire:
         except OSError as error:
             return Exchange(None, unreadable(request.ca_file, error), Phases(), 0)
         stopwatch = Stopwatch(self._clock)
-        gate = Gate(self._policy, request.host, request.port)
+        gate = Gate(self.policy, request.host, request.port)
         reply, failure = None, None
         try:
             async with asyncio.timeout(timeout / SECOND):

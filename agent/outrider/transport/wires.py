@@ -19,6 +19,10 @@ class Wires:
         self._streams = StreamWire(clock, policy)
         self._datagrams = DatagramWire(clock, policy)
 
+    def keep_to(self, policy: Policy) -> None:
+        """Go by this policy from the next exchange on."""
+        self._http.policy = self._streams.policy = self._datagrams.policy = policy
+
     async def exchange(self, request: Request, timeout: Duration) -> Exchange[Reply]:
         """See `outrider.transport.Transport.exchange`."""
         if isinstance(request, HttpRequest):
