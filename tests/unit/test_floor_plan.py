@@ -32,6 +32,7 @@ FLOORS = {
     "outrider.hygiene": 3,
     "outrider.probes": 3,
     "outrider.purse": 4,
+    "outrider.target_policy": 4,
     "outrider.references": 4,
     "outrider.execution": 4,
     "outrider.config": 5,

@@ -24,6 +24,7 @@ from outrider.runner import Ended, LoopLag, Runner
 from outrider.shipper import Shipper
 from outrider.spool import Outbox, SpoolError
 from outrider.strict_yaml import ConfigError
+from outrider.transport.gate import POLICY_PLACE
 from outrider.transport.wires import Wires
 
 _GREETING: Duration = 2 * SECOND
@@ -70,8 +71,10 @@ async def _serve(path: Path, config: AgentConfig, outbox: Outbox, clock: SystemC
             outbox.set_aside,
             outbox.epoch,
         )
-    lag, transport = LoopLag(clock), Wires(clock)
-    configured = Configured(path, config, clock=clock, outbox=outbox, transport=transport, lag=lag)
+    lag, transport = LoopLag(clock), Wires(clock, config.policy)
+    configured = Configured(
+        path, config, clock=clock, outbox=outbox, transport=transport, lag=lag, keep_to=transport.keep_to
+    )
     collector_clock = CollectorClock(clock, config.clock_path)
     shipper = Shipper(
         outbox,
@@ -84,6 +87,8 @@ async def _serve(path: Path, config: AgentConfig, outbox: Outbox, clock: SystemC
     )
     metrics = AgentMetrics(outbox, shipper, config.region)
     metrics.follow(configured)
+    for name in sorted({check.target.name for check in config.checks if not check.target.verify_tls}):
+        log.warning("target %s: whoever answers is taken for it (verify_tls: false)", name)
     runner = _runner(configured, outbox, collector_clock, metrics, log)
     configured.serve_with(runner)
     stop_on_signals(runner.stop, with_stdin=with_stdin)
@@ -131,7 +136,12 @@ def _runner(
         told[check] = why.words
 
     def observe(ended: Ended) -> None:
-        told.pop(ended.record.check, None)
+        record = ended.record
+        if record.place != POLICY_PLACE:
+            told.pop(record.check, None)
+        elif told.get(record.check) != record.detail:
+            log.warning("check %s measures nothing: %s", record.check, record.detail)
+            told[record.check] = record.detail
         metrics.observe(ended)
 
     return Runner(

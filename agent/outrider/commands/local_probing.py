@@ -196,7 +196,7 @@ async def probing(
     config: AgentConfig, checks: Sequence[Check], interval: Duration, clock: MachineClock, rounds: int | None = None
 ) -> AsyncIterator[tuple[LocalProbing, asyncio.Task[None]]]:
     """Local probing, and its task; however this is left, the runs under way are ended and cleaned up."""
-    transport, lag = Wires(clock), LoopLag(clock)
+    transport, lag = Wires(clock, config.policy), LoopLag(clock)
     around = surroundings_of(config, transport, clock, lag)
     local = LocalProbing(checks, around, config.purse(clock), interval, rounds)
     watching, task = asyncio.create_task(lag.watch()), asyncio.create_task(local.run())

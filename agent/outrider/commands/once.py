@@ -152,7 +152,7 @@ def surroundings_of(config: AgentConfig, transport: Transport, clock: Clock, lag
 
 async def _run_all(config: AgentConfig, checks: list[Check]) -> list[RunRecord]:
     clock = SystemClock()
-    transport = Wires(clock)
+    transport = Wires(clock, config.policy)
     surroundings = surroundings_of(config, transport, clock, NoLag())
     turns = asyncio.Semaphore(AT_ONCE)
 
