@@ -37,7 +37,7 @@ from outrider.spool.totals import first_control_number
 NOW: Instant = 1_780_000_000_000_000
 AGENT = "east-1"
 MANY = 10**6
-LEAST_QUOTA = 128 * 4096
+LEAST_QUOTA = 144 * 4096
 FAIL = "CREATE TRIGGER fail BEFORE UPDATE ON facts BEGIN SELECT RAISE(ABORT, 'no'); END"
 """From here on no commit that has anything to write succeeds; dropping the trigger heals it."""
 

@@ -31,13 +31,13 @@ def path(tmp_path: Path) -> Path:
 async def test_captured_text_goes_first_then_timings_then_whole_slices_and_each_is_counted(path: Path) -> None:
     outbox = opened(path, quota=LEAST_QUOTA)
     seen: list[str] = []
-    for number in range(900):
+    for number in range(600):
         assert await kept(outbox, run(number, detail=700)) == [number + 1]
         now = {name for name in outbox.counts() if name.startswith(("stripped", "dropped"))}
         seen += sorted(now - set(seen))
     assert seen == ["stripped_details", "stripped_phases", "dropped_quota"]
     scheduled, ways = conservation(outbox.counts())
-    assert scheduled == ways == 900
+    assert scheduled == ways == 600
     assert bytes_of(path) <= LEAST_QUOTA
     outbox.close()
 
@@ -91,11 +91,11 @@ async def test_a_slice_is_dropped_whole_though_its_runs_lie_apart(path: Path) ->
 
 async def test_nothing_waiting_is_touched_while_delivered_records_or_dead_letters_are_there(path: Path) -> None:
     outbox = opened(path, quota=LEAST_QUOTA)
-    await kept(outbox, *(run(n, detail=2000) for n in range(60)))
-    await outbox.acknowledge(30)
-    for seq in range(31, 61):
+    await kept(outbox, *(run(n, detail=2000) for n in range(30)))
+    await outbox.acknowledge(15)
+    for seq in range(16, 31):
         await outbox.dead_letter(seq, "cannot be read")
-    await kept(outbox, *(run(n, detail=2000) for n in range(60, 80)))
+    await kept(outbox, *(run(n, detail=2000) for n in range(30, 50)))
     counts = outbox.counts()
     assert [counts.get(name, 0) for name in ("stripped_details", "stripped_phases", "dropped_quota")] == [0, 0, 0]
     assert counts["waiting"] == 20
@@ -123,7 +123,7 @@ async def test_a_record_is_known_by_every_form_that_it_has_or_had(path: Path) ->
     while not outbox.counts().get("stripped_phases"):
         number += 1
         await kept(outbox, run(number, detail=3000))
-    assert (await waiting(outbox))[0].digest[:16] == digests[2]
+    assert (await waiting(outbox))[0].digest[:16] in digests[1:]
     assert await known() == [True, True, True, False, False], "and after"
     assert not await outbox.is_same(10**6, digests[0])
     outbox.close()
@@ -180,11 +180,11 @@ async def test_the_spool_with_its_log_stays_within_the_quota_at_every_moment(pat
     outbox = opened(path, quota=4 * LEAST_QUOTA)
     largest = 0
     for number in range(0, 3000, 50):
-        records = [run(number + n, detail=1000) for n in range(50)]
+        records = [run(number + n, code="c" * 700) for n in range(50)]
         outbox.count("scheduled", 50)
         await asyncio.gather(*(outbox.append(encode_record(each)) for each in records))
         if number % 500 == 0:
-            await outbox.acknowledge(number // 2)
+            await outbox.acknowledge(number // 3)
         largest = max(largest, bytes_of(path))
     assert outbox.counts()["dropped_quota"] > 0, "it was full"
     assert largest <= 4 * LEAST_QUOTA

@@ -41,7 +41,6 @@ PAGE_BYTES = 4096
 DEFAULT_QUOTA = 256 * 10**6
 LEAST_QUOTA = 128 * PAGE_BYTES
 _LEAST_LOG, _MOST_LOG = 64 * PAGE_BYTES, 8 * 10**6
-_MOST_ROOM = 4 * 10**6
 _AT_ONCE = 500
 
 _SCHEMA = """
@@ -92,7 +91,7 @@ class SpoolFile:
         self.set_aside: Path | None = None
         self._clock = clock
         quota = max(quota, LEAST_QUOTA)
-        self._most_log = min(max(quota // 8, _LEAST_LOG), _MOST_LOG)
+        self._most_log = min(max(quota // 4, _LEAST_LOG), _MOST_LOG)
         self._most_pages = (quota - self._most_log) // PAGE_BYTES
         self._largest = quota // 4
         self._retention = retention
@@ -245,9 +244,9 @@ class SpoolFile:
 
     def make_room(self, share: int = 1) -> None:
         """Rule 2. `share` doubles from one attempt to the next, until there is enough."""
-        wanted = min(max(self._most_pages // 64, 8) * PAGE_BYTES, _MOST_ROOM) * share
+        wanted = min(max(self._most_pages // 64, 2) * PAGE_BYTES * share, self._most_log // 2)
         # What did not help is not tried for ever: in the end slices go, which needs no room at all.
-        enough, may_strip = (1 if share == 1 else wanted), share <= 4
+        enough, may_strip = (1 if share == 1 else wanted), share <= 16
         self.counts += self._room.make(self.acknowledged, wanted, enough, may_strip=may_strip)
 
     def renumber(self, first: int = 0) -> None:
