@@ -80,7 +80,7 @@ async def _take_results(request: web.Request) -> web.Response:
     except BatchError as error:
         raise RefusedError(400, str(error)) from None
     except ConflictError as error:
-        raise RefusedError(409, str(error), error.seq) from None
+        raise RefusedError(409, str(error), error.seq, digest=error.known) from None
     except UnreadableError as error:
         raise RefusedError(422, str(error), error.seq) from None
     rooms.metrics.took(answer)

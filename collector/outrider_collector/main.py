@@ -14,10 +14,12 @@ from outrider_collector.accounting import Accountant
 from outrider_collector.app import Rooms, build_app
 from outrider_collector.calendar_schedule import add_calendars, follow
 from outrider_collector.config import CollectorConfig
+from outrider_collector.delivery import DeliveryLedger
 from outrider_collector.evidence_api import add_evidence, keep_sealed, make_sealer
 from outrider_collector.intake import Intake
 from outrider_collector.metrics import CollectorMetrics
 from outrider_collector.pages import add_pages, running_accounts
+from outrider_collector.stamps import Stamper
 from outrider_collector.store import StoreFailedError
 from outrider_collector.store.duckdb_store import DuckdbStore
 from outrider_collector.summaries import Summaries
@@ -31,7 +33,8 @@ async def opened(config: CollectorConfig, clock: Clock) -> AsyncIterator[web.App
     """The collector's application with its store open. Raises StoreFailedError where it cannot be opened."""
     store = await asyncio.to_thread(DuckdbStore, config.store)
     try:
-        intake = Intake(store, clock)
+        ledger = DeliveryLedger(config.store.with_suffix(".delivery.sqlite"))
+        intake = Intake(store, clock, ledger, Stamper(config.store.with_suffix(".stamps.key")))
     except BaseException:
         store.close()
         raise
@@ -40,6 +43,7 @@ async def opened(config: CollectorConfig, clock: Clock) -> AsyncIterator[web.App
         register = WindowRegister(windows, clock, earliest=lambda: intake.earliest_stamp)
     except BaseException:
         intake.close()
+        ledger.close()
         store.close()
         raise
     summaries = Summaries(store)
@@ -71,6 +75,7 @@ async def opened(config: CollectorConfig, clock: Clock) -> AsyncIterator[web.App
             await asyncio.to_thread(sealer.close)
         await asyncio.to_thread(intake.close)
         register.close()
+        ledger.close()
         store.close()
 
 

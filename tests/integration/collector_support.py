@@ -23,8 +23,10 @@ from outrider.core.wire import Batch, Entry, RunRecord, digest
 from outrider_collector.accounting import Accountant
 from outrider_collector.app import Rooms, build_app
 from outrider_collector.config import CollectorConfig
+from outrider_collector.delivery import DeliveryLedger
 from outrider_collector.intake import Intake
 from outrider_collector.metrics import CollectorMetrics
+from outrider_collector.stamps import Stamper
 from outrider_collector.store import NewRecord, Store
 from outrider_collector.store.duckdb_store import DuckdbStore
 from outrider_collector.windows import WindowRegister
@@ -157,7 +159,8 @@ async def collecting(
     config = CollectorConfig(("127.0.0.1", 0), folder / "results.duckdb", agreement, SETTLE, HOUR)
     clock = clock or SettableClock()
     store = store or DuckdbStore(config.store)
-    intake = Intake(store, clock)
+    ledger = DeliveryLedger(folder / "results.delivery.sqlite")
+    intake = Intake(store, clock, ledger, Stamper(folder / "results.stamps.key"))
     register = WindowRegister(folder / "windows.sqlite", clock, earliest=lambda: intake.earliest_stamp)
     accountant = Accountant(store, agreement, SETTLE)
     rooms = Rooms(config, clock, store, intake, register, accountant, CollectorMetrics(intake))
@@ -167,4 +170,5 @@ async def collecting(
     finally:
         intake.close()
         register.close()
+        ledger.close()
         store.close()

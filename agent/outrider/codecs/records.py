@@ -133,7 +133,9 @@ def decode_batch(raw: bytes) -> Batch:
     if len(wire.stamps) > MOST_ENTRIES or any(not 0 < each.recorded_at <= _LARGEST for each in wire.stamps):
         raise BatchError(f"a batch has at most {MOST_ENTRIES} stamps, each an instant from 1 to {_LARGEST}")
     if len(wire.lost) > MOST_LOST or any(not _is_loss(each) for each in wire.lost):
-        raise BatchError(f"a batch declares at most {MOST_LOST} ranges lost, each from 1 to {_LARGEST} and with a reason")
+        raise BatchError(
+            f"a batch declares at most {MOST_LOST} ranges lost, each from 1 to {_LARGEST} and with a reason"
+        )
     names = (wire.agent, wire.region, wire.epoch)
     # A line break in a name would let two identities share a digest.
     if not all(names) or len("".join(names)) > 300 or not all(name.isprintable() for name in names):

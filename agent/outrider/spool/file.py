@@ -3,8 +3,8 @@
 Rules
 -----
 1. A record's digest is written beside it and checked when it is read: a flipped bit is found, and costs that record.
-2. The quota is hard, and the write-ahead log is part of it. When it is reached, room is made (`room`), and every drop is
-   counted. A log that cannot be folded in, since another program reads the file, stops the writing, and that is counted.
+2. The quota is hard, and the write-ahead log is part of it. When it is reached, room is made (`room`), and every drop
+   is counted. A log that cannot be folded in, since another program reads the file, stops the writing, counted too.
 3. A damaged file is set aside, never deleted, and the agent starts: what can still be read of it is taken over, the
    rest is counted; where not even its totals can be read, a new epoch begins. Trouble around a sound file (no rights,
    no room, another program's lock) is told instead, since the file can still be delivered.

@@ -88,5 +88,6 @@ def _losses(database: sqlite3.Connection, first: int, last: int) -> list[Lost]:
 def keep_stamps(database: sqlite3.Connection, stamps: Sequence[Stamp]) -> None:
     """The first stamp of a record stays: that is the one that statements were made under."""
     database.executemany(
-        "INSERT OR IGNORE INTO stamps VALUES (?, ?, ?)", [(each.seq, each.recorded_at, each.signature) for each in stamps]
+        "INSERT OR IGNORE INTO stamps VALUES (?, ?, ?)",
+        [(each.seq, each.recorded_at, each.signature) for each in stamps],
     )

@@ -29,11 +29,9 @@ SPARE_PAGES = 16
 pages less well in the middle."""
 
 _LEAST_SAVED = 64
-"""Bytes; a record that saves less, or less than an eighth of itself, is left whole: its earlier digest takes room too."""
+"""Bytes; a record that saves less, or less than an eighth of itself, is left whole: its old digest takes room too."""
 
-_KEEP_EARLIER = (
-    "INSERT INTO earlier VALUES (?, ?) ON CONFLICT (seq) DO UPDATE SET digests = digests || ' ' || ?"
-)
+_KEEP_EARLIER = "INSERT INTO earlier VALUES (?, ?) ON CONFLICT (seq) DO UPDATE SET digests = digests || ' ' || ?"
 
 Digest = Callable[[int, bytes], str]
 Strip = Callable[[bytes], bytes | None]

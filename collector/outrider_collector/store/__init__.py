@@ -78,11 +78,15 @@ class Store(Protocol):
     def append(self, records: Sequence[NewRecord], recorded_at: Instant) -> int:
         """Keep the records in one durable transaction; the ledger position they got. Raises StoreFailedError."""
 
-    def extents(self) -> dict[tuple[str, str], list[tuple[int, int]]]:
-        """For each (agent, epoch) the ranges of seq that are kept, first and last, in order and not touching."""
+    def extents(self, ledger: int | None = None) -> dict[tuple[str, str], list[tuple[int, int]]]:
+        """For each (agent, epoch) the ranges of seq that are kept, first and last, in order and not touching; those at
+        positions up to `ledger`, if it is given."""
 
     def digests(self, agent: str, epoch: str, first: int, last: int) -> dict[int, int]:
         """seq -> digest of the kept records in a range."""
+
+    def recorded(self, agent: str, epoch: str, first: int, last: int) -> dict[int, Instant]:
+        """seq -> stamp of the kept records in a range."""
 
     def position(self, as_of: Instant) -> int:
         """The last ledger position recorded at or before an instant; 0 if there is none."""

@@ -217,8 +217,11 @@ class DuckdbStore:
 
     # --- reading -------------------------------------------------------------------------------------------------
 
-    def extents(self) -> dict[tuple[str, str], list[tuple[int, int]]]:
-        rows = self._ask("SELECT agent, epoch, first_seq, n FROM batches ORDER BY agent, epoch, first_seq")
+    def extents(self, ledger: int | None = None) -> dict[tuple[str, str], list[tuple[int, int]]]:
+        rows = self._ask(
+            "SELECT agent, epoch, first_seq, n FROM batches WHERE id <= $ledger ORDER BY agent, epoch, first_seq",
+            {"ledger": 2**62 if ledger is None else ledger},
+        )
         found: defaultdict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
         for agent, epoch, first, n in zip(*(rows[name].tolist() for name in rows), strict=True):
             ranges = found[self._texts[agent], self._texts[epoch]]
@@ -234,6 +237,18 @@ class DuckdbStore:
             {"agent": self._names.get(agent, -1), "epoch": self._names.get(epoch, -1), "first": first, "last": last},
         )
         return dict(zip(rows["seq"].tolist(), rows["digest"].tolist(), strict=True))
+
+    def recorded(self, agent: str, epoch: str, first: int, last: int) -> dict[int, Instant]:
+        rows = self._ask(
+            "SELECT first_seq, n, recorded_at FROM batches WHERE agent = $agent AND epoch = $epoch "
+            "AND first_seq <= $last AND first_seq + n > $first",
+            {"agent": self._names.get(agent, -1), "epoch": self._names.get(epoch, -1), "first": first, "last": last},
+        )
+        return {
+            seq: at
+            for start, n, at in zip(*(rows[name].tolist() for name in rows), strict=True)
+            for seq in range(max(start, first), min(start + n - 1, last) + 1)
+        }
 
     def position(self, as_of: Instant) -> int:
         rows = self._ask("SELECT COALESCE(max(id), 0) AS id FROM batches WHERE recorded_at <= $as_of", {"as_of": as_of})
