@@ -8,10 +8,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 FOR ?= 90s
 DIR ?=
+N ?= 200
 RUNS ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-peers lint typecheck bench fuzz x12-samples lock clean
+.PHONY: help demo test test-peers lint typecheck kills bench fuzz x12-samples lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +69,9 @@ lint: $(VENV)/dev ## ruff: style and the project's bans
 
 typecheck: $(VENV)/dev ## mypy --strict
 	@$(BIN)/mypy
+
+kills: $(VENV)/dev ## kill -9 of agent and of collector, N=200 times each: nothing acknowledged lost, nothing twice
+	@PYTHONPATH=tests/e2e $(BIN)/python -m kills_support $(N)
 
 bench: $(VENV)/dev ## measure: footprint of the agent, the X12 codec, ingest, a statement
 	@$(BIN)/python -m bench

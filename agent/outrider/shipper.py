@@ -84,7 +84,7 @@ class Shipper:
         self._outbox = outbox
         self._url = url.rstrip("/") + "/v1/results"
         self._region = region
-        self._clock = clock
+        self.clock = clock
         self._interval_s = interval / SECOND
         self._warn = warn
         self._pause = pause
@@ -114,10 +114,10 @@ class Shipper:
 
     async def drain(self, patience: Duration) -> bool:
         """Ship until nothing waits, for at most `patience` microseconds; whether that succeeded."""
-        give_up = self._clock.monotonic() + patience
+        give_up = self.clock.monotonic() + patience
         async with self._session() as session:
             while self._outbox.counts()["waiting"]:
-                left = give_up - self._clock.monotonic()
+                left = give_up - self.clock.monotonic()
                 if left <= 0:
                     return False
                 try:
@@ -169,10 +169,10 @@ class Shipper:
         )  # fmt: skip
         body = await asyncio.to_thread(gzip.compress, encode_batch(batch), 6, mtime=0)
         headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
-        sent_at = self._clock.now(), self._clock.monotonic()
+        sent_at = self.clock.now(), self.clock.monotonic()
         async with session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
             answer = await response.read()
-            round_trip = self._clock.monotonic() - sent_at[1]
+            round_trip = self.clock.monotonic() - sent_at[1]
             return response.status, answer, response.headers.get("Retry-After", ""), sent_at[0], round_trip
 
     async def _accepted(
@@ -202,13 +202,13 @@ class Shipper:
         )
 
     def _succeeded(self) -> None:
-        self._failures, self.trouble, self.last_answer_at = 0, "", self._clock.monotonic()
+        self._failures, self.trouble, self.last_answer_at = 0, "", self.clock.monotonic()
 
     # --- what the collector asks for again ---------------------------------------------------------------------------
 
     def _note_gaps(self, answer: BatchAnswer) -> None:
         """What the collector lacks of what it acknowledged once; a gap that was just answered is left for a while."""
-        epoch, mark, now = self._outbox.epoch, self._outbox.acknowledged, self._clock.monotonic()
+        epoch, mark, now = self._outbox.epoch, self._outbox.acknowledged, self.clock.monotonic()
         lacking = [gap for gap in answer.gaps[:_MOST_GAPS] if gap[0] <= min(gap[1], mark)]
         if answer.high_water < mark:
             lacking.append((max(1, answer.high_water + 1), mark))
@@ -227,7 +227,7 @@ class Shipper:
         if status == 200:
             answer = decode_answer(raw)
             self._estimate(answer, sent_at, round_trip)
-            self._answered |= {(self._outbox.epoch, *gap): self._clock.monotonic() for gap in gaps}
+            self._answered |= {(self._outbox.epoch, *gap): self.clock.monotonic() for gap in gaps}
             self._note_gaps(answer)
             self._succeeded()
             self._outbox.count("resent", len(again.entries))
@@ -245,7 +245,7 @@ class Shipper:
         if status == 413 and len(again.entries) > 1:
             self._most, self._gaps = max(1, len(again.entries) // 2), gaps
             return 0
-        self._answered |= {(self._outbox.epoch, *gap): self._clock.monotonic() for gap in gaps}
+        self._answered |= {(self._outbox.epoch, *gap): self.clock.monotonic() for gap in gaps}
         return self._told_to_wait(status, f"HTTP {status}: {printable(refusal.error)}", retry_after)
 
     def _estimate(self, answer: BatchAnswer, sent_at: int, round_trip: Duration) -> None:
@@ -318,7 +318,7 @@ class Shipper:
         if len(entries) > 1:
             self._most = max(1, len(entries) // 2)
             return self._back_off(f"HTTP 400: {error}")
-        now = self._clock.monotonic()
+        now = self.clock.monotonic()
         self._set_aside_at = [at for at in self._set_aside_at if now - at < HOUR]
         if len(self._set_aside_at) < _MOST_SET_ASIDE and (await self._post(session, Recalled()))[0] == 200:
             self._set_aside_at.append(now)

@@ -114,6 +114,20 @@ def show_statement(statement: Plain) -> None:
     if statement["windows"]:
         out.print("\n[bold]Maintenance[/]")
         out.print(windows_table(statement["windows"]))
+    if statement.get("delivery"):
+        out.print("\n[bold]Delivery[/]")
+        for each in statement["delivery"]:
+            out.print(f"  {_delivery_line(each)}")
+
+
+def _delivery_line(row: Plain) -> str:
+    """Where an agent's promised runs went; what is nothing is left out, but for what was delivered."""
+    words = {"skipped": "skipped", "lost_in_flight": "lost in flight", "waiting": "waiting", "dropped": "dropped",
+             "dead_lettered": "set aside", "under_way": "under way", "gaps": "missing",
+             "declared_lost": "declared lost"}  # fmt: skip
+    rest = "".join(f", {row[name]} {word}" for name, word in words.items() if row[name])
+    carried = f" and {row['carried_over']} carried over" if row["carried_over"] else ""
+    return f"{escape(row['agent'])}: {row['promised']} promised{carried}, {row['delivered']} delivered{rest}"
 
 
 def _span_lines(statement: Plain) -> Iterable[str]:

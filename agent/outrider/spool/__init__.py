@@ -5,6 +5,7 @@
 one.
 """
 
+from outrider.spool.examination import Examined, examine
 from outrider.spool.file import DEFAULT_QUOTA, SpoolError
 from outrider.spool.outbox import CONTROL_NUMBERS_PER_AGENT, HIGHEST_NUMBER, Outbox, conservation
 from outrider.spool.recall import Recalled
@@ -13,8 +14,10 @@ __all__ = [
     "CONTROL_NUMBERS_PER_AGENT",
     "DEFAULT_QUOTA",
     "HIGHEST_NUMBER",
+    "Examined",
     "Outbox",
     "Recalled",
     "SpoolError",
     "conservation",
+    "examine",
 ]
