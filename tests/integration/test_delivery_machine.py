@@ -41,7 +41,7 @@ async def at_once(_: float) -> None:
 
 
 class DeliveryMachine(RuleBasedStateMachine):
-    """`acknowledged` are the runs that a spool has confirmed, by when they began; each must be stored once, at the end."""
+    """`acknowledged` are the runs that a spool has confirmed, by when they began; each is stored once in the end."""
 
     @initialize()
     def begin(self) -> None:

@@ -3,6 +3,7 @@ lost without a word. A real spool and shipper against a real collector, over rea
 
 from __future__ import annotations
 
+import gzip
 import shutil
 import sqlite3
 from collections import Counter
@@ -370,3 +371,34 @@ async def test_one_agents_losses_are_not_anothers(collector: Collector) -> None:
     await collector.send(Batch("west-1", "west", "e1", (), lost=(Lost(1, 3, "not_kept"),)))
     answer = await collector.send(batch(run(NOON), first=4))
     assert answer.json["gaps"] == [[1, 3]]
+
+
+# --- neighbouring versions -------------------------------------------------------------------------------------------
+
+FROZEN = Path(__file__).resolve().parents[1] / "unit" / "codecs" / "wire_v1"
+
+
+async def test_a_batch_that_the_first_version_wrote_is_stored_and_answered_in_its_terms(collector: Collector) -> None:
+    raw = gzip.compress((FROZEN / "batch.json").read_bytes())
+    answer = await collector.send(raw)
+    assert (answer.http, answer.json["stored"], answer.json["high_water"]) == (200, 3, 10)
+    assert answer.json["gaps"] == [[1, 6], [9, 9]]
+    assert (await collector.send(raw)).json["duplicates"] == 3
+
+
+async def test_a_batch_of_a_version_to_come_is_refused_with_the_versions_that_are_read(collector: Collector) -> None:
+    raw = (FROZEN / "batch.json").read_bytes().replace(b'"version":1', b'"version":3')
+    answer = await collector.send(gzip.compress(raw))
+    assert (answer.http, answer.error) == (400, "the batch has wire version 3; this side reads 1 to 2")
+
+
+async def test_an_answer_of_the_first_version_acknowledges_and_gives_no_stamps(
+    outbox: Outbox, clock: SettableClock
+) -> None:
+    old = (FROZEN / "answer.json").read_bytes()
+    await fill(outbox, 10)
+    async with scripted(lambda _: web.Response(body=old)) as server:
+        await Shipping(outbox, clock).run(server.url)
+    kept(outbox, 0)
+    with closing(sqlite3.connect(outbox._file.path)) as database:
+        assert database.execute("SELECT count(*) FROM stamps").fetchall() == [(0,)]
