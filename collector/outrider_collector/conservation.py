@@ -6,11 +6,9 @@ Counts are taken at the last full minute before the period's start and before it
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from outrider.core.intervals import Interval, Intervals
 from outrider.core.units import MINUTE, Instant, format_instant
-from outrider_collector.delivery import DeliveryLedger, Sender, without
+from outrider_collector.delivery import DeliveryLedger, Sender
 from outrider_collector.statement import Plain
 from outrider_collector.store import Store
 
@@ -24,14 +22,15 @@ def delivery(ledger: DeliveryLedger, store: Store, period: Interval, as_of: Inst
     after = [each for each in ledger.at(min(as_of, period.end)) if each.last_seen >= period.start // MINUTE * MINUTE]
     if not after:
         return []
-    stored, lost, restored = store.extents(position), ledger.lost(as_of), ledger.restored(as_of)
+    held, lost, restored = store.held(position), ledger.lost(as_of), ledger.restored(as_of)
     rows = []
     for each in after:
         who = each.agent, each.epoch
         declared = lost.get(who, Intervals())
+        kept, highest = held.get(who, (0, 0))
         rows.append({
             **_row(each, before.get(who)),
-            "gaps": sum(last - first + 1 for first, last in without(_gaps(stored.get(who, ())), declared)),
+            "gaps": max(0, highest - kept - declared.within(Interval(0, highest + 1)).length),
             "declared_lost": declared.length,
             "restored": restored.get(who, 0),
         })  # fmt: skip
@@ -53,13 +52,3 @@ def _row(after: Sender, before: Sender | None) -> Plain:
             after.counts.get(name, 0) - (before.counts.get(name, 0) if before else 0) for name in _STRIPPED
         ),
     }
-
-
-def _gaps(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """What lies between ranges of seq, and before the first."""
-    found, following = [], 1
-    for first, last in ranges:
-        if first > following:
-            found.append((following, first - 1))
-        following = last + 1
-    return found

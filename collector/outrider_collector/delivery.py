@@ -31,6 +31,7 @@ Sequences = tuple[str, str]
 """An agent and its epoch."""
 
 _SCHEMA = """
+CREATE TABLE IF NOT EXISTS epochs (agent TEXT NOT NULL, epoch TEXT NOT NULL, PRIMARY KEY (agent, epoch)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS reports (
     agent TEXT NOT NULL, epoch TEXT NOT NULL, minute INTEGER NOT NULL, region TEXT NOT NULL, software TEXT NOT NULL,
     counts TEXT NOT NULL, seen_at INTEGER NOT NULL, duplicates INTEGER NOT NULL,
@@ -42,12 +43,11 @@ CREATE TABLE IF NOT EXISTS restored (
     agent TEXT NOT NULL, epoch TEXT NOT NULL, seq INTEGER NOT NULL, recorded_at INTEGER NOT NULL,
     restored_at INTEGER NOT NULL, PRIMARY KEY (agent, epoch, seq)) WITHOUT ROWID;
 """
-_LATEST = """
-SELECT agent, region, epoch, software, counts, max(seen_at), duplicates FROM reports GROUP BY agent, epoch ORDER BY 6
-"""
+# One seek for each epoch, however many minutes were kept.
 _AT = """
-SELECT agent, region, epoch, software, counts, max(seen_at), duplicates FROM reports
-WHERE minute < ? GROUP BY agent, epoch ORDER BY agent, 6, epoch
+SELECT r.agent, r.region, r.epoch, r.software, r.counts, r.seen_at, r.duplicates
+FROM epochs e JOIN reports r ON r.agent = e.agent AND r.epoch = e.epoch AND r.minute = (
+    SELECT max(minute) FROM reports m WHERE m.agent = e.agent AND m.epoch = e.epoch AND m.minute < ?)
 """
 DROPS = ("dropped_quota", "dropped_corrupt", "dropped_unwritable")
 
@@ -120,6 +120,7 @@ class DeliveryLedger:
         with self._lock:
             try:
                 self._database.execute("BEGIN IMMEDIATE")
+                self._database.executemany("INSERT OR IGNORE INTO epochs VALUES (?, ?)", list(heard.senders))
                 self._database.executemany("INSERT OR REPLACE INTO reports VALUES (?, ?, ?, ?, ?, ?, ?, ?)", reports)
                 self._database.executemany("INSERT OR IGNORE INTO losses VALUES (?, ?, ?, ?, ?, ?)", losses)
                 self._database.executemany("INSERT OR IGNORE INTO restored VALUES (?, ?, ?, ?, ?)", restored)
@@ -131,11 +132,12 @@ class DeliveryLedger:
 
     def latest(self) -> list[Sender]:
         """The last counts of each epoch, in the order of when they came."""
-        return [_sender(row) for row in self._ask(_LATEST)]
+        return sorted((_sender(row) for row in self._ask(_AT, 2**62)), key=lambda each: each.last_seen)
 
     def at(self, instant: Instant) -> list[Sender]:
         """The counts of each epoch as they stood at the last full minute before an instant (rule 1)."""
-        return [_sender(row) for row in self._ask(_AT, instant // MINUTE)]
+        found = (_sender(row) for row in self._ask(_AT, instant // MINUTE))
+        return sorted(found, key=lambda each: (each.agent, each.last_seen, each.epoch))
 
     def lost(self, as_of: Instant | None = None) -> Mapping[Sequences, Intervals]:
         """Which seqs were declared lost, each as [first, last + 1)."""

@@ -54,6 +54,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         self.acknowledged: set[int] = set()
         self.excused: set[int] = set()
         self.backup: Path | None = None
+        self.is_copied = False
         self.outbox = self._spool()
         self._open_collector(self._new_folder())
 
@@ -195,7 +196,8 @@ class DeliveryMachine(RuleBasedStateMachine):
         self.outbox = self._spool()
         self.under_way = 0
 
-    @precondition(lambda self: self.outbox.counts()["waiting"])
+    # A damaged record that is just the one where two copies part makes them part elsewhere: not tried.
+    @precondition(lambda self: self.outbox.counts()["waiting"] and not self.is_copied)
     @rule(data=st.data())
     def a_bit_flips_in_a_record_that_waits(self, data: st.DataObject) -> None:
         waiting = self.runner.run(self.outbox.read(10**4, 10**8))
@@ -209,6 +211,8 @@ class DeliveryMachine(RuleBasedStateMachine):
 
     @rule(own=st.integers(1, 3))
     def a_copy_of_the_spool_runs_for_a_while(self, own: int) -> None:
+        self.is_copied = True
+        self._run_now(own)  # so that something waits that both will send
         path = self.folder / f"clone-{self.runs}-{self.collectors}"
         for end in ("", "-wal"):
             if (file := Path(f"{self.outbox._file.path}{end}")).exists():
@@ -221,6 +225,11 @@ class DeliveryMachine(RuleBasedStateMachine):
         clone.close()
         # The copy's own results are in its own spool, which is gone: a collector restored later cannot have them again.
         self.excused |= began
+        self._run_now(1)
+
+    def _run_now(self, count: int) -> None:
+        self.outbox.count("scheduled", count)
+        self._append(self.outbox, count)
 
     # --- the promise -------------------------------------------------------------------------------------------------
 

@@ -270,14 +270,13 @@ async def test_an_older_spool_without_the_newer_tables_is_taken_over_as_it_is(pa
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         for table in ("earlier", "stamps", "losses"):
             database.execute(f"DROP TABLE {table}")
-        database.execute("ALTER TABLE dead_letters DROP COLUMN loss")
     again = opened(path, clock)
     assert again.set_aside is None
     assert [each.seq for each in await waiting(again)] == [1, 3]
     await again.acknowledge(3)
     recalled = await again.recall([(1, 3)], 100, 10**6)
     assert [each.seq for each in recalled.entries] == [1, 3]
-    assert [(each.first, each.last, each.reason) for each in recalled.lost] == [(2, 2, "dead_lettered")]
+    assert [(each.first, each.last, each.reason) for each in recalled.lost] == [(2, 2, "not_kept")]
     again = _reopened(again, path, clock)
     assert again.counts()["delivered"] == 2
     again.close()

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import secrets
 import sqlite3
@@ -53,8 +54,7 @@ CREATE TABLE IF NOT EXISTS earlier (seq INTEGER PRIMARY KEY, digests TEXT NOT NU
 CREATE TABLE IF NOT EXISTS stamps (seq INTEGER PRIMARY KEY, recorded_at INTEGER NOT NULL, signature TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS losses (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, reason TEXT NOT NULL);
 """
-_ADD_LOSS = "ALTER TABLE dead_letters ADD COLUMN loss TEXT NOT NULL DEFAULT 'dead_lettered'"
-_OF_AN_EPOCH = ("records", "earlier", "stamps", "losses", "dead_letters")
+_OF_AN_EPOCH = ("records", "earlier", "stamps", "losses")
 # Read as bytes whatever their columns' types have become, so that damage meets the digest and nothing before it.
 _COLUMNS = "seq, CAST(digest AS BLOB), COALESCE(CAST(body AS BLOB), x'')"
 _READ = f"SELECT {_COLUMNS} FROM records WHERE seq > ? ORDER BY seq LIMIT ?"
@@ -236,10 +236,10 @@ class SpoolFile:
         # Deleted first, so that a full spool has the room.
         for table in ("records", "earlier"):
             self._database.execute(f"DELETE FROM {table} WHERE seq = ?", (seq,))
-        loss = "corrupt" if count == "dropped_corrupt" else "dead_lettered"
         self._database.execute(
-            "INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?)", (*found, reason, self._clock.now(), loss)
+            "INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?)", (*found, reason, self._clock.now())
         )
+        note_losses(self._database, [seq], "corrupt" if count == "dropped_corrupt" else "dead_lettered")
         self.counts[count] += 1
 
     def make_room(self, share: int = 1) -> None:
@@ -254,10 +254,11 @@ class SpoolFile:
         end with it. What waits before `first` must have gone."""
         under_way = self._under_way()
         first = max(first, self.acknowledged + 1)
+        epoch = self._branch(first)
         for table in _OF_AN_EPOCH:
             self._database.execute(f"DELETE FROM {table} {'WHERE seq < ?' if table == 'records' else ''}",
                                    (first,) if table == "records" else ())  # fmt: skip
-        self.counts, self.acknowledged, self.epoch = Counter(), 0, _new_epoch()
+        self.counts, self.acknowledged, self.epoch = Counter(), 0, epoch
         # In order and piece by piece: a new number is never above the old one, so it is free.
         some = f"SELECT seq, CAST(body AS BLOB), appended_at FROM records WHERE seq >= ? ORDER BY seq LIMIT {_AT_ONCE}"
         while rows := self._database.execute(some, (first,)).fetchall():
@@ -266,6 +267,18 @@ class SpoolFile:
             for _, body, appended_at in rows:
                 self._insert(body or b"", appended_at)
         self.counts["scheduled"] = self.counts["recorded"] + under_way
+
+    def _branch(self, first: int) -> str:
+        """The epoch that begins with a record: copies of one spool that meet the same conflict must find the same one,
+        or what they share would be in two."""
+        found = self._database.execute(
+            "SELECT COALESCE(e.digests, r.digest) FROM records r LEFT JOIN earlier e USING (seq) WHERE r.seq = ?",
+            (first,),
+        ).fetchone()
+        if found is None:
+            return _new_epoch()
+        said = f"outrider branch\n{self.agent}\n{self.epoch}\n{first}\n{str(found[0]).partition(' ')[0]}\n"
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
 
     def _digest_here(self, seq: int, body: bytes) -> str:
         return digest(self.agent, self.epoch, seq, body)
@@ -306,8 +319,6 @@ class SpoolFile:
         if self._database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise _DamagedError("the file is damaged")
         self._database.executescript(_SCHEMA)
-        if "loss" not in [row[1] for row in self._database.execute("PRAGMA table_info(dead_letters)")]:
-            self._database.execute(_ADD_LOSS)
         self._room = Room(self._database, self._digest_here)
         self._load(saved)
 

@@ -69,9 +69,8 @@ def _losses(database: sqlite3.Connection, first: int, last: int) -> list[Lost]:
     if first > last:
         return []
     known = database.execute(
-        "SELECT first, last, reason FROM losses WHERE last >= ? AND first <= ? "
-        "UNION ALL SELECT seq, seq, loss FROM dead_letters WHERE seq BETWEEN ? AND ? ORDER BY 1",
-        (first, last, first, last),
+        "SELECT first, last, reason FROM losses WHERE last >= ? AND first <= ? ORDER BY first",
+        (first, last),
     ).fetchall()
     found: list[Lost] = []
     for start, end, reason in known:

@@ -83,15 +83,12 @@ class Room:
 
     def _drop_dead_letters(self, wanted: int) -> int:
         """They were counted when they became that; which ones they were stays known."""
-        freed, gone = 0, list[tuple[int, str]]()
-        for seq, loss, size in self._database.execute("SELECT seq, loss, length(body) FROM dead_letters ORDER BY seq"):
-            gone.append((seq, loss))
-            freed += size
+        freed = last = 0
+        for seq, size in self._database.execute("SELECT seq, length(body) FROM dead_letters ORDER BY seq"):
+            freed, last = freed + size, seq
             if freed >= wanted:
                 break
-        for seq, loss in gone:
-            self._database.execute("DELETE FROM dead_letters WHERE seq = ?", (seq,))
-            note_losses(self._database, [seq], loss)
+        self._database.execute("DELETE FROM dead_letters WHERE seq <= ?", (last,))
         return freed
 
     def _strip(self, name: str, strip: Strip, acknowledged: int, wanted: int) -> tuple[int, int]:

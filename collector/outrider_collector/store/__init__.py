@@ -78,9 +78,11 @@ class Store(Protocol):
     def append(self, records: Sequence[NewRecord], recorded_at: Instant) -> int:
         """Keep the records in one durable transaction; the ledger position they got. Raises StoreFailedError."""
 
-    def extents(self, ledger: int | None = None) -> dict[tuple[str, str], list[tuple[int, int]]]:
-        """For each (agent, epoch) the ranges of seq that are kept, first and last, in order and not touching; those at
-        positions up to `ledger`, if it is given."""
+    def extents(self) -> dict[tuple[str, str], list[tuple[int, int]]]:
+        """For each (agent, epoch) the ranges of seq that are kept, first and last, in order and not touching."""
+
+    def held(self, ledger: int) -> dict[tuple[str, str], tuple[int, int]]:
+        """For each (agent, epoch) how many records were kept at positions up to `ledger`, and the highest seq."""
 
     def digests(self, agent: str, epoch: str, first: int, last: int) -> dict[int, int]:
         """seq -> digest of the kept records in a range."""

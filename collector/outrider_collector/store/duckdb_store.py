@@ -217,11 +217,17 @@ class DuckdbStore:
 
     # --- reading -------------------------------------------------------------------------------------------------
 
-    def extents(self, ledger: int | None = None) -> dict[tuple[str, str], list[tuple[int, int]]]:
+    def held(self, ledger: int) -> dict[tuple[str, str], tuple[int, int]]:
         rows = self._ask(
-            "SELECT agent, epoch, first_seq, n FROM batches WHERE id <= $ledger ORDER BY agent, epoch, first_seq",
-            {"ledger": 2**62 if ledger is None else ledger},
+            "SELECT agent, epoch, CAST(sum(n) AS BIGINT) AS n, max(first_seq + n - 1) AS last FROM batches "
+            "WHERE id <= $ledger GROUP BY 1, 2",
+            {"ledger": ledger},
         )
+        found = zip(*(rows[name].tolist() for name in ("agent", "epoch", "n", "last")), strict=True)
+        return {(self._texts[agent], self._texts[epoch]): (n, last) for agent, epoch, n, last in found}
+
+    def extents(self) -> dict[tuple[str, str], list[tuple[int, int]]]:
+        rows = self._ask("SELECT agent, epoch, first_seq, n FROM batches ORDER BY agent, epoch, first_seq")
         found: defaultdict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
         for agent, epoch, first, n in zip(*(rows[name].tolist() for name in rows), strict=True):
             ranges = found[self._texts[agent], self._texts[epoch]]
