@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PEERS ?= .peers
+SBOM ?= .sbom
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 FOR ?= 90s
@@ -12,7 +13,7 @@ N ?= 200
 RUNS ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-peers lint typecheck kills bench fuzz x12-samples lock clean
+.PHONY: help demo test test-peers lint typecheck kills bench fuzz x12-samples sbom lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +77,21 @@ kills: $(VENV)/dev ## kill -9 of agent and of collector, N=200 times each: nothi
 bench: $(VENV)/dev ## measure: footprint of the agent, the X12 codec, ingest, a statement
 	@$(BIN)/python -m bench
 
+# From the locks, so that it holds the hash of every file that may be installed; without a time, so that it can be made
+# again. What makes it is in a virtual environment of its own.
+sbom: $(SBOM)/made ## software bills of materials (CycloneDX 1.6): build/sbom/agent.cdx.json and outrider.cdx.json
+	@mkdir -p build/sbom
+	@for each in agent:agent run:outrider; do \
+	  $(SBOM)/bin/cyclonedx-py requirements --output-reproducible --sv 1.6 --pyproject pyproject.toml \
+	    -o build/sbom/$${each#*:}.cdx.json requirements/$${each%:*}.txt 2>/dev/null || exit 1; \
+	  echo "build/sbom/$${each#*:}.cdx.json: $$(grep -c '"purl"' build/sbom/$${each#*:}.cdx.json) packages"; done
+
+$(SBOM)/made: $(VENV)/made requirements/sbom.txt
+	@echo "installing cyclonedx-bom into $(@D)"
+	@$(BIN)/python -m venv $(@D)
+	@$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/sbom.txt
+	@touch $@
+
 # A machine without a wheel skips this instead of building one.
 fuzz: $(VENV)/dev ## fuzz every parser with atheris, RUNS=20000 inputs each
 	@$(PIP) install --require-hashes --only-binary :all: -r requirements/fuzz.txt 2>/dev/null \
@@ -89,4 +105,4 @@ lock: $(VENV)/dev ## make requirements/*.txt anew from pyproject.toml, with hash
 	@$(BIN)/python requirements/lock.py
 
 clean: ## remove the virtual environment, the peers and caches
-	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(VENV) $(PEERS) $(SBOM) build .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

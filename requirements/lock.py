@@ -36,6 +36,7 @@ compile_into("fuzz.txt", "pyproject.toml", "--extra=fuzz", "-c", "requirements/d
 compile_into("agent.txt", "pyproject.toml", "-c", "requirements/dev.txt")
 RUN = ("requirements/build.in", "--extra=collector", "--extra=dns", "--extra=iso8583", "--extra=tls")
 compile_into("run.txt", "pyproject.toml", *RUN, "-c", "requirements/dev.txt")
+compile_into("sbom.txt", "requirements/sbom.in")
 # A peer of the tests, in a virtual environment of its own: nothing of it is ever installed beside the product.
 PEER = "tests/peers/localstripe"
 compile_into("requirements.txt", f"{PEER}/requirements.in", folder=PEER)

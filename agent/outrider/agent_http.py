@@ -1,11 +1,11 @@
-"""What the agent says of itself over HTTP: /metrics, /-/healthy, /-/ready.
+"""What the agent says of itself over HTTP: /metrics, /-/healthy, /-/ready, /config; and POST /-/reload.
 
 Where the blackbox exporter has a metric of the same meaning, its name is used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -17,6 +17,8 @@ from outrider.core.outcome import STANDINGS, OutcomeClass, Standing
 from outrider.core.units import SECOND
 from outrider.core.wire import Phases
 from outrider.purse import Withheld
+from outrider.references import References
+from outrider.reloading import Configured, Reloaded
 from outrider.runner import Ended
 from outrider.shipper import Shipper
 from outrider.spool import Outbox
@@ -56,15 +58,51 @@ class _Spool(Collector):
         if self._shipper.last_answer_at is not None:
             since = (self._clock.monotonic() - self._shipper.last_answer_at) / SECOND
             yield self._gauge("outrider_last_acknowledgement_seconds", "Since the collector last acknowledged", since)
-        if self._shipper.offset is not None:
-            offset, error = self._shipper.offset.offset / SECOND, self._shipper.offset.error / SECOND
-            yield self._gauge("outrider_clock_offset_seconds", "Collector's clock minus ours", offset)
-            yield self._gauge("outrider_clock_error_seconds", "Half width of the offset's error bar", error)
+        if (found := self._shipper.collector_clock.read().offset) is not None:
+            yield self._gauge("outrider_clock_offset_seconds", "Collector's clock minus ours", found.offset / SECOND)
+            told = "Half width of the offset's error bar"
+            yield self._gauge("outrider_clock_error_seconds", told, found.error / SECOND)
 
     def _gauge(self, name: str, text: str, value: float) -> Metric:
         family = GaugeMetricFamily(name, text, labels=list(self._labels))
         family.add_metric(list(self._labels.values()), value)
         return family
+
+
+class _References(Collector):
+    """What the last look at the reference targets reached."""
+
+    def __init__(self, references: References, labels: dict[str, str]) -> None:
+        self._references = references
+        self._labels = labels
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(
+            "outrider_reference_reached",
+            "Whether the last look at a reference target reached it",
+            labels=[*self._labels, "reference"],
+        )
+        if (reached := self._references.reached) is not None:
+            for name in self._references.names:
+                family.add_metric([*self._labels.values(), name], name in reached)
+        yield family
+
+
+class _Reloads(Collector):
+    """How the last reload went; the names are Prometheus's own, under our prefix."""
+
+    def __init__(self, configured: Configured, labels: dict[str, str]) -> None:
+        self._configured = configured
+        self._labels = labels
+
+    def collect(self) -> Iterator[Metric]:
+        for name, text, value in (
+            ("successful", "Whether the last reload succeeded", float(self._configured.is_sound)),
+            ("success_timestamp_seconds", "When the configuration in force was read", self._configured.since / SECOND),
+        ):
+            family = GaugeMetricFamily(f"outrider_config_last_reload_{name}", text, labels=list(self._labels))
+            family.add_metric(list(self._labels.values()), value)
+            yield family
 
 
 class AgentMetrics:
@@ -93,6 +131,11 @@ class AgentMetrics:
         self._held_back = counter("outrider_payments_withheld", "Slots whose run would have paid, by reason", "reason")
         self._lateness = gauge("outrider_schedule_lateness_seconds", "How late the last run began")
         self._unconfirmed = counter("outrider_cleanup_unconfirmed", "Runs whose cleanup could not be confirmed")
+
+    def follow(self, configured: Configured) -> None:
+        """Tell of its reloads, and of its reference targets."""
+        self.registry.register(_References(configured.references, self._where))
+        self.registry.register(_Reloads(configured, self._where))
 
     def observe(self, ended: Ended) -> None:
         record = ended.record
@@ -137,8 +180,13 @@ class Readiness:
     why_not: Callable[[], str]
 
 
-def build_app(metrics: AgentMetrics, readiness: Readiness) -> web.Application:
-    """The agent's pages."""
+def build_app(
+    metrics: AgentMetrics,
+    readiness: Readiness,
+    reload: Callable[[], Awaitable[Reloaded]],
+    shown: Callable[[], bytes],
+) -> web.Application:
+    """The agent's pages; `reload` reads its file again, `shown` is that file for people."""
 
     async def show_metrics(_: web.Request) -> web.Response:
         body = generate_latest(metrics.registry)
@@ -151,7 +199,16 @@ def build_app(metrics: AgentMetrics, readiness: Readiness) -> web.Application:
         why_not = readiness.why_not()
         return web.Response(status=503 if why_not else 200, text=f"{why_not or 'ready'}\n")
 
+    async def read_again(_: web.Request) -> web.Response:
+        reloaded = await reload()
+        return web.Response(status=200 if reloaded.is_in_force else 422, text=f"{reloaded.told}\n")
+
+    async def show_config(_: web.Request) -> web.Response:
+        return web.Response(body=shown(), content_type="application/json")
+
     app = web.Application()
+    app.router.add_post("/-/reload", read_again)
+    app.router.add_get("/config", show_config)
     app.router.add_get("/metrics", show_metrics)
     app.router.add_get("/-/healthy", healthy)
     app.router.add_get("/-/ready", ready)

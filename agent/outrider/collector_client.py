@@ -63,5 +63,8 @@ async def _ask(url: str, path: str, method: str, query: Mapping[str, str], body:
             if response.status >= 400:
                 raise CollectorError(decode_refusal(raw).error, refused=response.status < 500)
             return raw
+    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
+        told = f"{url!r} is not the address of a collector; write it like {DEFAULT_URL}"
+        raise CollectorError(told, refused=True) from None
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise CollectorError(f"no collector answers at {url}: {error or type(error).__name__}", refused=False) from None

@@ -35,6 +35,8 @@ from outrider.hygiene import asked_for, private_values, problems, refuse_cards
 from outrider.probes import HTTP_SCHEMES, Target, endpoint
 from outrider.probes.table import NEEDS, PROBES
 from outrider.purse import Purse
+from outrider.redact import MASK
+from outrider.references import References, ReferenceSettings, read_references
 from outrider.resources import shipped
 from outrider.scenario import Scenario, held_against, references
 from outrider.spool import DEFAULT_QUOTA, HIGHEST_NUMBER
@@ -42,17 +44,20 @@ from outrider.strict_yaml import (
     ConfigError,
     DurationText,
     Loaded,
+    Place,
     ProcessNames,
     SizeText,
     default,
     load_file,
     nearest,
 )
+from outrider.transport import StreamRequest, Transport
 from outrider.zones import read_zone
 
 _SCHEMES = ("http", "https", "tcp", "tls", "udp")
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _DIGITS = re.compile(r"[0-9]{1,3}")
+_FILE = re.compile(r"\$\{file:([^}]*)\}")
 _STEP = re.compile(r"[^.\[\]`]+")
 
 
@@ -130,13 +135,15 @@ class AgentFile(_File, frozen=True, kw_only=True):
     checks: list[CheckSettings]
     outcomes: list[OutcomeRule] = []
     money: MoneySettings = MoneySettings()
+    references: ReferenceSettings = ReferenceSettings()
 
 
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
     """What an agent runs by. `secret_values` are to be masked wherever text leaves the process: the scenarios' secrets
     and what came into targets' headers from outside; `private_values`, what the scenarios say about people, in
-    details of results."""
+    details of results. `sources` are the files that it was read from; `shown` is its file for people, as it is written:
+    what comes from outside by its reference, headers without their values."""
 
     name: str
     region: str
@@ -156,11 +163,27 @@ class AgentConfig:
     private_values: frozenset[str] = field(repr=False)
     daily_cap: Mapping[str, int]
     kill_switch: Path | None
+    references: Mapping[str, StreamRequest]
+    reference_interval: Duration
+    reference_timeout: Duration
+    sources: frozenset[Path]
+    shown: Any
 
     def purse(self, clock: Clock) -> Purse:
         """The agent's purse; its file is beside the spool."""
         path = self.spool_path.with_name(f"{self.spool_path.name}.money")
         return Purse(path, self.daily_cap, self.kill_switch, clock)
+
+    @property
+    def clock_path(self) -> Path:
+        """Where the agent remembers the collector's clock, beside the spool."""
+        return self.spool_path.with_name(f"{self.spool_path.name}.clock")
+
+    def references_over(self, transport: Transport, clock: Clock) -> References:
+        """The agent's references."""
+        return References(
+            self.references, transport, clock, interval=self.reference_interval, timeout=self.reference_timeout
+        )
 
 
 def load_agent(path: Path, environ: Mapping[str, str] = os.environ) -> AgentConfig:
@@ -168,7 +191,8 @@ def load_agent(path: Path, environ: Mapping[str, str] = os.environ) -> AgentConf
     loaded = load_file(path, AgentFile, names=ProcessNames(environ, path.parent), inspect=refuse_cards)
     file = loaded.value
     number = _number(loaded)
-    checks = tuple(_checks(loaded, path.parent))
+    targets = {name: _target(loaded, name, path.parent) for name in file.targets}
+    checks = tuple(_checks(loaded, path.parent, targets))
     names = {name for check in checks for name in secret_names(check.scenario)}
     secrets = _secrets(loaded, names, environ)
     _check_caps(loaded, checks)
@@ -191,7 +215,33 @@ def load_agent(path: Path, environ: Mapping[str, str] = os.environ) -> AgentConf
         private_values=frozenset(value for check in checks for value in private_values(check.scenario)),
         daily_cap=file.money.daily_cap,
         kill_switch=path.parent / file.money.kill_switch if file.money.kill_switch else None,
+        references=read_references(loaded, file.references, targets, [check.target for check in checks]),
+        reference_interval=int(file.references.interval),
+        reference_timeout=int(file.references.timeout),
+        sources=_sources(loaded, path),
+        shown=_shown(loaded.located.value, loaded.located.written),
     )
+
+
+def _sources(loaded: Loaded[AgentFile], path: Path) -> frozenset[Path]:
+    """The agent's file, the scenarios it names, and the files whose text came into it."""
+    folders = [path.parent / folder for folder in loaded.value.scenario_dirs]
+    found = {path}
+    for number, check in enumerate(loaded.value.checks):
+        found.add(_find_scenario(loaded, ("checks", number, "scenario"), check.scenario, folders, path.parent))
+    for _, reference in loaded.located.masks:
+        found |= {path.parent / name for name in _FILE.findall(reference)}
+    return frozenset(found)
+
+
+def _shown(value: Any, written: Mapping[Place, str], at: Place = ()) -> Any:
+    if isinstance(value, dict):
+        return {key: _shown(each, written, (*at, key)) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_shown(each, written, (*at, number)) for number, each in enumerate(value)]
+    if at[:1] == ("targets",) and at[2:3] == ("headers",):
+        return MASK
+    return written.get(at, value)
 
 
 def _number(loaded: Loaded[AgentFile]) -> int:
@@ -230,10 +280,9 @@ def _from_outside_in_headers(loaded: Loaded[AgentFile]) -> Iterable[str]:
             yield from (value for value, reference in located.masks if reference in written)
 
 
-def _checks(loaded: Loaded[AgentFile], base: Path) -> Iterable[Check]:
+def _checks(loaded: Loaded[AgentFile], base: Path, targets: Mapping[str, Target]) -> Iterable[Check]:
     file, seen = loaded.value, set[str]()
     folders = [base / folder for folder in file.scenario_dirs]
-    targets = {name: _target(loaded, name, base) for name in file.targets}
     scenarios: dict[str, Scenario] = {}
     for number, wanted in enumerate(file.checks):
         at: tuple[str | int, ...] = ("checks", number)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from outrider.clock import Clock
+from outrider.core.clock_estimate import Reading
 from outrider.core.outcome import Finding, Observation, Outcome, OutcomeClass, OutcomeTable
 from outrider.core.timetable import Timetable
 from outrider.core.units import SECOND, Duration, Instant
@@ -41,6 +42,8 @@ CLEANUP_DELAYS: tuple[Duration, ...] = tuple(seconds * SECOND for seconds in (0,
 
 LARGEST_CLOCK_STEP: Duration = SECOND
 
+_UNREAD = Reading()
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -64,6 +67,20 @@ class Lag(Protocol):
         """What the loop's lateness says about a run that began at this monotonic reading."""
 
 
+class References(Protocol):
+    """What this agent reaches besides its targets (`outrider.references`)."""
+
+    async def finding(self, outcome: Outcome, began: Duration) -> Finding | None:
+        """Why a run that began at this monotonic reading and ended so says nothing about the service, if so."""
+
+
+class NoReferences:
+    """For where nothing else is asked."""
+
+    async def finding(self, outcome: Outcome, began: Duration) -> Finding | None:
+        return None
+
+
 class NoLag:
     """For where nobody watches the loop."""
 
@@ -81,11 +98,12 @@ class Surroundings:
     generate: Callable[[str], str]
     table: OutcomeTable
     lag: Lag = field(default_factory=NoLag)
+    references: References = field(default_factory=NoReferences)
     describe: Callable[[str], str] = lambda text: text
 
 
 class Execution:
-    """One run. Call `measure`, then `clean_up`, then `record`."""
+    """One run. Call `measure`, then `consult_references`, then `clean_up`, then `record`."""
 
     def __init__(self, check: Check, surroundings: Surroundings) -> None:
         self.check = check
@@ -95,6 +113,7 @@ class Execution:
         self._prepared: dict[str, Prepared[Any]] = {}
         self._steps: list[StepRecord] = []
         self._void: Finding | None = None
+        self._began: Duration = 0
         self.started_at: Instant = 0
         self.latency: Duration = 0
 
@@ -112,7 +131,7 @@ class Execution:
     async def measure(self) -> None:
         """Send the steps, one after the other, within the check's timeout. Raises only CancelledError."""
         clock = self._around.clock
-        began = clock.monotonic()
+        began = self._began = clock.monotonic()
         self.started_at = clock.now()
         while not self._run.is_measured_over:
             call = self._run.next()
@@ -135,6 +154,11 @@ class Execution:
                 )
             )
         self._void = self._around.lag.finding_since(began) or self._clock_step(began)
+
+    async def consult_references(self) -> None:
+        """After a run that failed: was it this agent's own line? Raises only CancelledError."""
+        if self._void is None and not self._run.outcome.is_ok:
+            self._void = await self._around.references.finding(self._run.outcome, self._began)
 
     def _clock_step(self, began: Duration) -> Finding | None:
         step = (self._around.clock.now() - self.started_at) - (self._around.clock.monotonic() - began)
@@ -188,11 +212,11 @@ class Execution:
         *,
         purpose: str,
         scheduled_at: Instant,
-        clock_offset: Duration | None = None,
-        clock_error: Duration | None = None,
+        reading: Reading = _UNREAD,
         is_over: bool = True,
     ) -> RunRecord:
-        """What the run leaves behind; before it `is_over`, a cleanup that is not confirmed is pending."""
+        """What the run leaves behind; before it `is_over`, a cleanup that is not confirmed is pending. `reading` is of
+        the clocks as it began."""
         outcome = self.outcome
         phases = Phases()
         for step in self._steps:
@@ -214,8 +238,10 @@ class Execution:
             detail=self._around.describe(outcome.detail),
             status=self._steps[-1].status if self._steps else 0,
             cleanup=self.cleanup if is_over or self.cleanup is not CleanupState.UNCONFIRMED else CleanupState.PENDING,
-            clock_offset=clock_offset,
-            clock_error=clock_error,
+            clock_offset=None if reading.offset is None else reading.offset.offset,
+            clock_error=None if reading.offset is None else reading.offset.error,
+            boot=reading.boot,
+            boottime=reading.boottime,
             phases=phases,
             steps=tuple(self._steps) if len(self._steps) > 1 else (),
         )

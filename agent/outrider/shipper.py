@@ -29,8 +29,9 @@ from dataclasses import dataclass
 import aiohttp
 
 from outrider import __version__
-from outrider.clock import Clock
+from outrider.clock import MachineClock
 from outrider.codecs.records import BatchError, decode_answer, decode_refusal, encode_batch
+from outrider.collector_clock import CollectorClock
 from outrider.core.units import HOUR, MINUTE, SECOND, Duration
 from outrider.core.wire import Batch, BatchAnswer, Entry, Refusal
 from outrider.redact import printable
@@ -53,15 +54,16 @@ _SECONDS = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
-class Offset:
-    """Collector's clock minus ours, and the half width of its error bar; microseconds."""
+class _Refused:
+    """Any answer but 200."""
 
-    offset: Duration
-    error: Duration
+    status: int
+    refusal: Refusal
+    retry_after: str
 
 
 class Shipper:
-    """Ships until cancelled. `offset` is the best estimate so far, of the exchange with the least round trip.
+    """Ships until cancelled; `collector_clock` learns from every answer.
 
     `pause` waits for so many seconds; `jitter` draws a number between two. Tests bring their own.
     """
@@ -72,13 +74,14 @@ class Shipper:
         *,
         url: str,
         region: str,
-        clock: Clock,
+        clock: MachineClock,
+        collector_clock: CollectorClock | None = None,
         interval: Duration = SECOND,
         warn: Callable[[str], None] = lambda _: None,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        self.offset: Offset | None = None
+        self.collector_clock = collector_clock or CollectorClock(clock)
         self.last_answer_at: Duration | None = None
         self.trouble = ""
         self._outbox = outbox
@@ -110,7 +113,7 @@ class Shipper:
                 await self._send(session, ())
         except (aiohttp.ClientError, TimeoutError, OSError, BatchError, SpoolError) as error:
             self._warn(f"collector {self._url} does not answer yet: {error or type(error).__name__}")
-        return self.offset is not None
+        return self.collector_clock.estimate is not None
 
     async def drain(self, patience: Duration) -> bool:
         """Ship until nothing waits, for at most `patience` microseconds; whether that succeeded."""
@@ -152,34 +155,43 @@ class Shipper:
             return self._back_off(str(error))
 
     async def _send(self, session: aiohttp.ClientSession, entries: tuple[Entry, ...]) -> float:
-        status, answer, retry_after, sent_at, round_trip = await self._post(session, Recalled(entries))
-        if status == 200:
-            return await self._accepted(decode_answer(answer), sent_at, round_trip, entries)
-        return await self._refused(session, status, decode_refusal(answer), retry_after, entries)
+        answer = await self._post(session, Recalled(entries))
+        if isinstance(answer, BatchAnswer):
+            return await self._accepted(answer, entries)
+        return await self._refused(session, answer, entries)
 
     async def _post(
         self, session: aiohttp.ClientSession, sent: Recalled, *, is_new: bool = True
-    ) -> tuple[int, bytes, str, int, Duration]:
-        """Status, body, Retry-After, when it was sent, and how long the answer took."""
+    ) -> BatchAnswer | _Refused:
+        """Send a batch, and learn from the answer what time it is there."""
         outbox = self._outbox
         counts = _as_if_delivered(outbox, sent.entries if is_new else ())
         batch = Batch(
-            outbox.agent, self._region, outbox.epoch, sent.entries, counts,
-            software=__version__, stamps=sent.stamps, lost=sent.lost,
-        )  # fmt: skip
+            outbox.agent,
+            self._region,
+            outbox.epoch,
+            sent.entries,
+            counts,
+            software=__version__,
+            stamps=sent.stamps,
+            lost=sent.lost,
+            clock=self.collector_clock.estimate,
+        )
         body = await asyncio.to_thread(gzip.compress, encode_batch(batch), 6, mtime=0)
         headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
-        sent_at = self.clock.now(), self.clock.monotonic()
+        sent_at, began = self.clock.boottime(), self.clock.monotonic()
         async with session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
             answer = await response.read()
-            round_trip = self.clock.monotonic() - sent_at[1]
-            return response.status, answer, response.headers.get("Retry-After", ""), sent_at[0], round_trip
+            round_trip = self.clock.monotonic() - began
+            if response.status == 200:
+                accepted = decode_answer(answer)
+                self.collector_clock.learn(accepted, sent_at, round_trip)
+                await self.collector_clock.keep()
+                return accepted
+            return _Refused(response.status, decode_refusal(answer), response.headers.get("Retry-After", ""))
 
-    async def _accepted(
-        self, answer: BatchAnswer, sent_at: int, round_trip: Duration, entries: tuple[Entry, ...]
-    ) -> float:
+    async def _accepted(self, answer: BatchAnswer, entries: tuple[Entry, ...]) -> float:
         # The collector may know more of this epoch than we have sent (this spool was restored): that is not ours.
-        self._estimate(answer, sent_at, round_trip)
         if not entries:
             self._note_gaps(answer)
             return self._interval_s
@@ -223,10 +235,8 @@ class Shipper:
         again = await self._outbox.recall(gaps, self._most, MOST_BYTES)
         if not again:
             return 0
-        status, raw, retry_after, sent_at, round_trip = await self._post(session, again, is_new=False)
-        if status == 200:
-            answer = decode_answer(raw)
-            self._estimate(answer, sent_at, round_trip)
+        answer = await self._post(session, again, is_new=False)
+        if isinstance(answer, BatchAnswer):
             self._answered |= {(self._outbox.epoch, *gap): self.clock.monotonic() for gap in gaps}
             self._note_gaps(answer)
             self._succeeded()
@@ -236,7 +246,7 @@ class Shipper:
                 f"{sum(each.last - each.first + 1 for each in again.lost)} lost"
             )
             return self._jitter(0, 0.05)
-        refusal = decode_refusal(raw)
+        status, refusal = answer.status, answer.refusal
         if status == 422 and refusal.seq in {entry.seq for entry in again.entries}:
             assert refusal.seq is not None
             await self._outbox.give_up(refusal.seq)
@@ -246,31 +256,10 @@ class Shipper:
             self._most, self._gaps = max(1, len(again.entries) // 2), gaps
             return 0
         self._answered |= {(self._outbox.epoch, *gap): self.clock.monotonic() for gap in gaps}
-        return self._told_to_wait(status, f"HTTP {status}: {printable(refusal.error)}", retry_after)
+        return self._told_to_wait(status, f"HTTP {status}: {printable(refusal.error)}", answer.retry_after)
 
-    def _estimate(self, answer: BatchAnswer, sent_at: int, round_trip: Duration) -> None:
-        """As NTP does (RFC 5905, 8): the collector's own time in hand is not part of the way."""
-        way = max(0, round_trip - (answer.answered_at - answer.received_at))
-        offset = (answer.received_at + answer.answered_at) // 2 - (sent_at + round_trip // 2)
-        known = self.offset
-        # Error bars that do not meet mean that a clock was set: then the older estimate is wrong.
-        if known is None or way // 2 <= known.error or abs(offset - known.offset) > known.error + way // 2:
-            self.offset = Offset(offset, way // 2)
-        else:
-            # An old estimate is worth less as clocks drift apart; 15 ppm is what a quartz does.
-            self.offset = Offset(known.offset, known.error + self._interval_us() * 15 // 10**6 + 1)
-
-    def _interval_us(self) -> Duration:
-        return round(self._interval_s * SECOND)
-
-    async def _refused(
-        self,
-        session: aiohttp.ClientSession,
-        status: int,
-        refusal: Refusal,
-        retry_after: str,
-        entries: tuple[Entry, ...],
-    ) -> float:
+    async def _refused(self, session: aiohttp.ClientSession, refused: _Refused, entries: tuple[Entry, ...]) -> float:
+        status, refusal = refused.status, refused.refusal
         error = printable(refusal.error)
         named = refusal.seq if refusal.seq in {entry.seq for entry in entries} else None
         match status:
@@ -288,7 +277,7 @@ class Shipper:
                 return 0
             case 400 if entries:
                 return await self._unread(session, error, entries)
-        return self._told_to_wait(status, f"HTTP {status}: {error}", retry_after)
+        return self._told_to_wait(status, f"HTTP {status}: {error}", refused.retry_after)
 
     def _told_to_wait(self, status: int, trouble: str, retry_after: str) -> float:
         pause = self._back_off(trouble)
@@ -320,7 +309,7 @@ class Shipper:
             return self._back_off(f"HTTP 400: {error}")
         now = self.clock.monotonic()
         self._set_aside_at = [at for at in self._set_aside_at if now - at < HOUR]
-        if len(self._set_aside_at) < _MOST_SET_ASIDE and (await self._post(session, Recalled()))[0] == 200:
+        if len(self._set_aside_at) < _MOST_SET_ASIDE and isinstance(await self._post(session, Recalled()), BatchAnswer):
             self._set_aside_at.append(now)
             self._warn(f"the collector cannot read a batch with record {entries[0].seq}: {error}")
             await self._outbox.dead_letter(entries[0].seq, f"the collector cannot read a batch with it: {error}")

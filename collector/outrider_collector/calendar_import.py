@@ -7,7 +7,8 @@ Rules
    what an operator changed by hand stands until the calendar says something new.
 2. What is over is never announced, and a window that is over or cancelled never changes: an event that comes back
    becomes a new window, with a notice of its own.
-3. An event that is gone from a whole calendar cancels its window, unless it was over by then.
+3. An event that is gone from a whole calendar cancels its window, unless it was over by then. So does one that a
+   message takes back as a whole, with every occurrence that the message does not name.
 4. The start of a window that runs stands. An event that was put off while its window ran cancels it, and is announced
    anew.
 5. All of a calendar is recorded, or nothing.
@@ -57,11 +58,12 @@ class _Import:
                 self._take(said, known.get((said.uid, said.recurrence)))
             except WindowError as error:
                 raise CalendarError(said.line, str(error)) from None
-        if reading.is_whole:
-            here = {(said.uid, said.recurrence) for said in reading.said}
-            for key, entry in known.items():
-                if key not in here and not entry.is_off and entry.end > self._now:
-                    self._gone(entry)
+        here = {(said.uid, said.recurrence) for said in reading.said}
+        taken_back = dict(reading.taken_back)
+        for key, entry in known.items():
+            is_gone = reading.is_whole or entry.sequence <= taken_back.get(entry.uid, -1)
+            if is_gone and key not in here and not entry.is_off and entry.end > self._now:
+                self._gone(replace(entry, sequence=max(entry.sequence, taken_back.get(entry.uid, 0))))
         return Imported(tuple(self._made), self._unchanged, self._left_alone)
 
     def _take(self, said: Said, entry: Entry | None) -> None:

@@ -16,6 +16,8 @@ LARGEST_CALENDAR = 4 << 20
 MOST_LINES = 200_000
 _LONGEST_PROPERTY = 10_000
 _DEEPEST = 8
+_LINE_END = re.compile("\r\n|\n|\r")
+_FOLDED_WITHIN = re.compile(rb"((?:\r\n|\n|\r)[ \t])([\x80-\xbf]{1,3})")
 _NAME = re.compile(r"[A-Za-z0-9-]{1,64}(?=[;:])")
 _ONE = {
     "UID", "SEQUENCE", "STATUS", "SUMMARY", "DTSTART", "DTEND", "DURATION", "RRULE", "RECURRENCE-ID", "METHOD",
@@ -62,6 +64,17 @@ class Component:
         return [each for each in self.many if each.name == name]
 
 
+def decode_calendar(raw: bytes) -> str:
+    """The text of a calendar. A line that was folded within a character (RFC 5545, 3.1) is folded after it instead, so
+    that lines keep their numbers. Raises CalendarError."""
+    raw = _FOLDED_WITHIN.sub(rb"\2\1", raw)
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = len(_LINE_END.split(raw[: error.start].decode("utf-8")))
+        raise CalendarError(line, f"the calendar is not UTF-8, at byte {error.start}") from None
+
+
 def read_components(text: str) -> tuple[Component, list[Component]]:
     """The calendar's own properties, and its events. Raises CalendarError."""
     if len(text) > LARGEST_CALENDAR:
@@ -98,7 +111,7 @@ def read_components(text: str) -> tuple[Component, list[Component]]:
 def _unfolded(text: str) -> Iterator[tuple[int, str]]:
     """Content lines with the number of the line they begin on. Blank lines are passed over."""
     began, parts = 0, list[str]()
-    for number, raw in enumerate(re.split("\r\n|\n|\r", text), start=1):
+    for number, raw in enumerate(_LINE_END.split(text), start=1):
         if number > MOST_LINES:
             raise CalendarError(number, f"a calendar has at most {MOST_LINES} lines")
         if raw[:1] in (" ", "\t") and parts:
@@ -121,6 +134,8 @@ def _name(content: str, line: int) -> str:
 def _check_nesting(inside: list[str], line: int) -> None:
     if inside[0] != "VCALENDAR":
         raise CalendarError(line, "a calendar begins with BEGIN:VCALENDAR")
+    if inside[1:].count("VEVENT") > 1:
+        raise CalendarError(line, "an event within an event")
     if len(inside) > _DEEPEST:
         raise CalendarError(line, f"nested deeper than {_DEEPEST} levels")
 

@@ -8,7 +8,8 @@ Rules
    or occurs twice is refused. VTIMEZONE is not read: zones are those of the pinned data.
 3. DURATION: hours, minutes and seconds are exact, days and weeks nominal (RFC 5545, 3.3.6). A recurring event with
    DTEND lasts equally long, in exact time, each time (3.8.5.3).
-4. STATUS:CANCELLED takes a window back. A TENTATIVE event announces nothing yet: it is as if it were not there.
+4. STATUS:CANCELLED takes a window back; without RECURRENCE-ID, every occurrence of its UID (RFC 5546, 3.2.5). A
+   TENTATIVE event announces nothing yet: it is as if it were not there.
 5. One mistake, and nothing of the calendar is used.
 """
 
@@ -24,7 +25,7 @@ from icalendar import vDDDTypes
 from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
 
 from outrider.core.period import midnight
-from outrider.core.units import SECOND, Instant, format_instant, from_datetime
+from outrider.core.units import SECOND, Instant, format_instant, from_datetime, to_datetime
 from outrider.core.wall_time import days_after, instant_of, on_wall
 from outrider.zones import read_zone
 from outrider_collector.calendar_lines import CalendarError, Component, Property, read_components
@@ -34,6 +35,8 @@ from outrider_collector.windows import LONGEST
 MOST_RULES = 200
 MOST_EVENTS = 5000
 _UTC = ZoneInfo("UTC")
+_STATUSES = ("TENTATIVE", "CONFIRMED", "CANCELLED")
+_DAY_AT_LAST = re.compile(r"UNTIL=(\d{8})(?=;|$)", re.IGNORECASE)
 _DURATION = re.compile(r"\+?P(?:(\d{1,4})W)?(?:(\d{1,4})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,6})S)?)?")
 
 
@@ -54,10 +57,12 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A calendar. `is_whole`: what is not in it is gone; else it is a message about some events (RFC 5546)."""
+    """A calendar. `is_whole`: what is not in it is gone; else it is a message about some events (RFC 5546).
+    `taken_back` are the UIDs of events that are off as a whole, with the SEQUENCE that says so."""
 
     said: tuple[Said, ...]
     is_whole: bool
+    taken_back: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,7 @@ def read_calendar(text: str, zone: ZoneInfo | None, scope: tuple[str, ...], now:
         own: dict[tuple[str, str], Said] = {}
         for event in kind:
             read = _Event(event, zone, scope, method == "CANCEL")
-            if event.text("STATUS").upper() == "TENTATIVE":
+            if read.status == "TENTATIVE":
                 found.pop(read.name, None)
                 continue
             for said in read.said(now, given):
@@ -95,7 +100,10 @@ def read_calendar(text: str, zone: ZoneInfo | None, scope: tuple[str, ...], now:
                 if len(found) + len(own) > MOST_EVENTS:
                     raise CalendarError(event.line, f"a calendar makes at most {MOST_EVENTS} windows")
         found |= own
-    return Reading(tuple(found.values()), method == "PUBLISH")
+    taken_back = tuple(
+        read.whole for event in masters if (read := _Event(event, zone, scope, method == "CANCEL")).is_off
+    )
+    return Reading(tuple(found.values()), method == "PUBLISH", taken_back)
 
 
 def _add(found: dict[tuple[str, str], Said], said: Said) -> None:
@@ -116,7 +124,20 @@ class _Event:
         self._event = event
         self._default_zone = zone
         self._scope = tuple(each.value.strip() for each in event.every("X-OUTRIDER-SCOPE")) or scope
-        self._is_off = is_off or event.text("STATUS").upper() == "CANCELLED"
+        self._is_message_off = is_off
+        self.is_off = is_off or self.status == "CANCELLED"
+
+    @property
+    def status(self) -> str:
+        found = self._event.text("STATUS", "CONFIRMED").upper()
+        if found not in _STATUSES:
+            raise self._event.one["STATUS"].error(f"{found[:40]!r} is none of {', '.join(_STATUSES)}")
+        return found
+
+    @property
+    def whole(self) -> tuple[str, int]:
+        """UID and SEQUENCE."""
+        return self.name[0], self._sequence()
 
     @property
     def name(self) -> tuple[str, str]:
@@ -134,11 +155,13 @@ class _Event:
         """What it says; one for each occurrence. `given` has the occurrences of each UID's rule."""
         uid, recurrence = self.name
         if "DTSTART" not in self._event.one:
+            if self._is_message_off and not recurrence:
+                return  # a message that takes all of an event back need not say when it was
             raise CalendarError(self._event.line, "the event has no DTSTART")
         at = self._event.one["DTSTART"]
         start = self._moment(at, at.value)
         said = Said(
-            uid, recurrence, self._sequence(), start.instant, self._end(start), self._is_off, self._scope,
+            uid, recurrence, self._sequence(), start.instant, self._end(start), self.is_off, self._scope,
             self._event.text("SUMMARY"), self._event.line,
         )  # fmt: skip
         self._check(said, at)
@@ -190,10 +213,10 @@ class _Event:
 
     def _ruled(self, rule: Property, first: _Moment, now: Instant) -> Iterator[_Moment]:
         text = rule.value
-        if first.is_day:  # the last day of a rule for days is a day
-            text = re.sub(r"(UNTIL=\d{8})(?=;|$)", r"\g<1>T235959Z", text, flags=re.IGNORECASE)
         try:
-            for instant in starts(read_rule(text), first.wall, first.zone, now):
+            if first.is_day:  # the last day of a rule for days is a day
+                text = _DAY_AT_LAST.sub(lambda found: f"UNTIL={_last_start(found[1], first.zone)}", text)
+            for instant in starts(read_rule(text), first.wall, first.zone, now, are_days=first.is_day):
                 yield _Moment(on_wall(instant, first.zone), first.zone, instant, first.is_day)
         except (ValueError, OverflowError) as error:
             raise rule.error(str(error)) from None
@@ -265,6 +288,14 @@ class _Event:
             return start.instant + exact
         at = self._event.one["DTSTART"]
         return _days_after(start, (last.wall - self._moment(at, at.value).wall).days, at)
+
+
+def _last_start(day: str, zone: ZoneInfo) -> str:
+    """When a day begins, as UNTIL has it. Raises ValueError."""
+    try:
+        return to_datetime(midnight(datetime.strptime(day, "%Y%m%d").date(), zone)).strftime("%Y%m%dT%H%M%SZ")  # noqa: DTZ007
+    except (ValueError, OverflowError):
+        raise ValueError(f"UNTIL {day} is no day") from None
 
 
 def _after(start: _Moment, duration: Property) -> Instant:

@@ -25,7 +25,12 @@ def is_address(source: str) -> bool:
 
 def shown(source: str) -> str:
     """A source as it may be shown: of an address, the host."""
-    return f"{urlsplit(source).scheme}://{urlsplit(source).hostname}/..." if is_address(source) else source
+    if not is_address(source):
+        return source
+    try:
+        return f"{urlsplit(source).scheme}://{urlsplit(source).hostname}/..."
+    except ValueError:
+        return "an address that cannot be read"
 
 
 async def read_source(source: str) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from icalendar import Calendar, Event
+from icalendar import Calendar, Event, vText
 
 from outrider.core.maintenance import Act, Announcement, histories
 from outrider.core.units import SECOND, Instant, to_datetime
@@ -40,7 +40,7 @@ def _event(history: tuple[Announcement, ...]) -> Event:
     event.add("status", "CANCELLED" if latest.act is Act.CANCEL else "CONFIRMED")
     event.add("summary", _one_line(latest.reason) or "Maintenance")
     for pattern in latest.scope:
-        event.add("x-outrider-scope", _one_line(pattern))
+        event.add("x-outrider-scope", vText(_one_line(pattern)))  # a bare text would go in unescaped
     return event
 
 

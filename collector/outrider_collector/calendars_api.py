@@ -38,7 +38,8 @@ def add_exchange(app: web.Application) -> None:
 async def _export(request: web.Request) -> web.Response:
     from outrider_collector.calendar_writing import calendar_of  # a library that costs every other request nothing
 
-    body = await asyncio.to_thread(calendar_of, request.app[ROOMS].register.announcements())
+    register = request.app[ROOMS].register
+    body = await asyncio.to_thread(lambda: calendar_of(register.announcements()))
     headers = {"Content-Disposition": 'attachment; filename="outrider-windows.ics"'}
     return web.Response(body=body, content_type="text/calendar", charset="utf-8", headers=headers)
 
@@ -72,14 +73,10 @@ def take_calendar(rooms: Rooms, wanted: CalendarText, raw: bytes, *, is_trial: b
     """Read a calendar and record what is new in it, all or nothing; blocks. Raises ValueError; CalendarError
     names the line of its text."""
     from outrider_collector.calendar_import import record
-    from outrider_collector.calendar_lines import CalendarError
+    from outrider_collector.calendar_lines import CalendarError, decode_calendar
     from outrider_collector.calendar_reading import read_calendar
 
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"the calendar is not UTF-8, at byte {error.start}") from None
-    reading = read_calendar(text, wanted.zone, wanted.scope, rooms.clock.now())
+    reading = read_calendar(decode_calendar(raw), wanted.zone, wanted.scope, rooms.clock.now())
     if not wanted.allow_unknown_checks and any(said.scope != ("*",) for said in reading.said):
         known = known_checks(rooms)
         for said in reading.said:

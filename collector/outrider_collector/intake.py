@@ -9,7 +9,9 @@ Rules
 3. The answer comes after the store has synced. Batches that wait meanwhile are committed together. After a commit
    that failed, what is stored is read again: the failure may have come after the sync.
 4. Stamps of the ledger never go backwards, and none is at or before an instant that `as_of` has given.
-5. An agent's counts, the losses it declares and the stamps it brings back are synced (`delivery`) before its answer.
+5. A run whose agent knew too little of our clock is given the instant that the agent's later estimate says, which came
+   with the batch; one that would lie in the future is uncertain by as much, at the least.
+6. An agent's counts, the losses it declares and the stamps it brings back are synced (`delivery`) before its answer.
 """
 
 from __future__ import annotations
@@ -21,12 +23,13 @@ from bisect import bisect_right, insort
 from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import TypeAlias
 
 from outrider.clock import Clock
 from outrider.codecs.records import BatchError, decode_record
+from outrider.core.clock_estimate import LARGEST_ERROR, Estimate
 from outrider.core.intervals import Interval, Intervals
 from outrider.core.outcome import OutcomeClass
 from outrider.core.units import Instant
@@ -78,6 +81,19 @@ def _out_of_range(record: RunRecord) -> str:
     if min(statuses) < 0 or max(statuses) > _LARGEST_STATUS:
         return "a status"
     return "the number of steps" if len(record.steps) > _MOST_STEPS else ""
+
+
+def timed(record: RunRecord, estimate: Estimate | None, now: Instant) -> RunRecord:
+    """The record with the best that is known of its instant by our clock (rule 5)."""
+    offset, error = record.clock_offset, record.clock_error
+    is_uncertain = offset is None or error is None or error > LARGEST_ERROR
+    if is_uncertain and estimate is not None and record.boot and estimate.boot == record.boot:
+        later = estimate.offset(record.started_at, record.boottime)
+        if error is None or later.error < error:
+            offset, error = later.offset, later.error
+    if offset is None or error is None:
+        return record
+    return replace(record, clock_offset=offset, clock_error=max(error, record.started_at + offset - now))
 
 
 class Extents:
@@ -255,14 +271,15 @@ class Intake:
                 if known.get(entry.seq, short) != short:
                     raise ConflictError(entry.seq, known[entry.seq])
             elif twin is None:
-                fresh.append(NewRecord(batch.agent, batch.epoch, entry.seq, short, self._read(entry.seq, entry.body)))
+                record = self._read(entry.seq, entry.body, batch.clock)
+                fresh.append(NewRecord(batch.agent, batch.epoch, entry.seq, short, record))
             elif twin.digest != short:
                 raise ConflictError(entry.seq, twin.digest)
         return fresh
 
-    def _read(self, seq: int, body: bytes) -> RunRecord:
+    def _read(self, seq: int, body: bytes, estimate: Estimate | None) -> RunRecord:
         try:
-            record = decode_record(body)
+            record = timed(decode_record(body), estimate, self._clock.now())
             OutcomeClass(record.outcome)
             for step in record.steps:
                 OutcomeClass(step.outcome)

@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo
 
 from dateutil.rrule import rrulestr
 
+from outrider.core.period import midnight
 from outrider.core.units import DAY, Duration, Instant, format_instant, from_datetime
 from outrider.core.wall_time import instant_of, on_wall
 
@@ -36,6 +37,18 @@ _PARTS = {
     "FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", "BYMONTH", "BYMONTHDAY", "BYDAY", "BYYEARDAY", "BYWEEKNO", "BYSETPOS",
 }  # fmt: skip
 _SLOW = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
+_MONTHS, _DAYS, _WEEKS, _YEARDAYS = (
+    "0?[1-9]|1[0-2]",
+    "[+-]?(?:0?[1-9]|[12][0-9]|3[01])",
+    "[+-]?(?:0?[1-9]|[1-4][0-9]|5[0-3])",
+    "[+-]?(?:0{0,2}[1-9]|0?[1-9][0-9]|[12][0-9]{2}|3[0-5][0-9]|36[0-6])",
+)
+_WEEKDAY = "MO|TU|WE|TH|FR|SA|SU"
+_EACH = {
+    "WKST": _WEEKDAY, "BYMONTH": _MONTHS, "BYMONTHDAY": _DAYS, "BYWEEKNO": _WEEKS, "BYYEARDAY": _YEARDAYS,
+    "BYSETPOS": _YEARDAYS, "BYDAY": rf"(?:{_WEEKS})?(?:{_WEEKDAY})",
+}  # fmt: skip
+"""What each of the values in a part may be (3.3.10): dateutil takes more, and reads 0 as if nothing were there."""
 
 
 class RecurrenceError(ValueError):
@@ -70,10 +83,19 @@ def read_rule(text: str) -> Rule:
     for name in ("INTERVAL", "COUNT"):
         if name in parts and not re.fullmatch(r"[1-9]\d{0,5}", parts[name]):
             raise RecurrenceError(f"{name} is a whole number from 1 to 999999, not {parts[name][:40]!r}")
+    _check_lists(parts)
     if "UNTIL" in parts and "COUNT" in parts:
         raise RecurrenceError("a rule has UNTIL or COUNT, not both")
     until = _until(parts.pop("UNTIL")) if "UNTIL" in parts else None
     return Rule(";".join(f"{name}={value}" for name, value in parts.items()), until)
+
+
+def _check_lists(parts: dict[str, str]) -> None:
+    for name, value in parts.items():
+        if name in _EACH and (wrong := [each for each in value.split(",") if not re.fullmatch(_EACH[name], each)]):
+            raise RecurrenceError(f"{name} cannot be {wrong[0][:40]!r}")
+    if parts["FREQ"] in ("DAILY", "WEEKLY") and re.search(r"\d", parts.get("BYDAY", "")):
+        raise RecurrenceError(f"BYDAY={parts['BYDAY'][:40]} counts weekdays, which a rule does MONTHLY or YEARLY")
 
 
 def _until(text: str) -> Instant:
@@ -85,9 +107,9 @@ def _until(text: str) -> Instant:
         raise RecurrenceError(f"UNTIL {text} is no time") from None
 
 
-def starts(rule: Rule, first: datetime, zone: ZoneInfo, now: Instant) -> Iterator[Instant]:
+def starts(rule: Rule, first: datetime, zone: ZoneInfo, now: Instant, *, are_days: bool = False) -> Iterator[Instant]:
     """The instants at which it happens, from BACK before `now` to AHEAD after it, in order; `first` is a wall time of
-    `zone`. Raises RecurrenceError."""
+    `zone`. A day starts with its first instant, also where its midnight does not exist. Raises RecurrenceError."""
     limit = now + AHEAD if rule.until is None else min(now + AHEAD, rule.until)
     given = 0
     for number, wall in enumerate(_walls(rule, first)):
@@ -102,7 +124,7 @@ def starts(rule: Rule, first: datetime, zone: ZoneInfo, now: Instant) -> Iterato
         if rough < now - BACK:
             continue
         try:
-            start = instant_of(wall, zone)
+            start = midnight(wall.date(), zone) if are_days else instant_of(wall, zone)
         except ValueError as error:
             raise RecurrenceError(f"the occurrence of {wall.date()}: {error}") from None
         if start > limit:

@@ -11,7 +11,7 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +25,8 @@ from outrider_collector.store import StoreFailedError
 T = TypeVar("T")
 
 LONGEST: Duration = 400 * DAY
+_LONGEST_TEXT = 4000
+"""Of a reason or an author: what is recorded stays, and an export of it has to be readable again."""
 _LAST_START: Instant = 2**57  # in the year 6537
 
 _SCHEMA = """
@@ -194,8 +196,9 @@ class WindowRegister:
             yield
             self._ask("COMMIT")
         except BaseException:
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
+            with suppress(sqlite3.Error):  # what went wrong first is what is told
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
             raise
 
     def _announce(self, wanted: NewWindow) -> Announcement:
@@ -222,6 +225,9 @@ class WindowRegister:
         return max(self._clock.now(), int(latest) + 1, self._earliest())
 
     def _record(self, made: Announcement) -> Announcement:
+        for field, text in (("reason", made.reason), ("author", made.author)):
+            if len(text) > _LONGEST_TEXT:
+                raise WindowError(f"the {field} has at most {_LONGEST_TEXT} characters", field)
         self._ask(
             "INSERT INTO announcements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (made.window, made.version, made.act, made.start, made.end, made.recorded_at, json.dumps(made.scope),

@@ -90,22 +90,24 @@ def add_windows(app: web.Application) -> None:
 
 async def _list(request: web.Request) -> web.Response:
     rooms = request.app[ROOMS]
-    known = histories(rooms.register.announcements())
+    known = histories(await asyncio.to_thread(rooms.register.announcements))
     return json_answer({"windows": [_described(history, rooms) for history in known.values()]})
 
 
 async def _history(request: web.Request) -> web.Response:
     rooms = request.app[ROOMS]
     try:
-        return json_answer(_described(rooms.register.history(request.match_info["window"]), rooms))
+        history = await asyncio.to_thread(rooms.register.history, request.match_info["window"])
     except UnknownWindowError as error:
         raise RefusedError(404, str(error)) from None
+    return json_answer(_described(history, rooms))
 
 
 def _described(history: tuple[Announcement, ...], rooms: Rooms) -> Plain:
-    """A window with what it will excuse for a check in its scope, which is the same in all its versions."""
+    """A window with what it will excuse for every check in its scope. A calendar may have changed the scope: what
+    a version did not cover it does not excuse."""
     latest = history[-1]
-    in_scope = [replace(each, scope=("*",)) for each in history]
+    in_scope = [replace(each, scope=("*",) if _covers(each, latest) else ("nothing",)) for each in history]
     excuses, late = [], []
     for guarantee in rooms.config.agreement.guarantees:
         taken = excused_by(in_scope, guarantee.notice, "").length if guarantee.windows_excuse else 0
@@ -125,6 +127,17 @@ def _described(history: tuple[Announcement, ...], rooms: Rooms) -> Plain:
         "excuses": excuses,
         "late": late,
     }
+
+
+def _covers(version: Announcement, latest: Announcement) -> bool:
+    """Whether a version named whatever the latest names: each pattern of it, or a beginning of it with a star."""
+    return all(
+        any(
+            mine == pattern or (mine[-1:] == "*" and not set(mine[:-1]) & set("*?[") and pattern.startswith(mine[:-1]))
+            for mine in version.scope
+        )
+        for pattern in latest.scope
+    )
 
 
 # --- announcing and changing -----------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -227,6 +228,31 @@ def test_every_act_on_a_window_works_from_the_command_line(net: Network, tmp_pat
     assert (code, "will not excuse under G1" in out) == (0, True), "too late is recorded, and told"
     code, _, err = window("announce", "--start", "2031-01-05T02:00:00Z", "--duration", "1h", "--scope", "nonsense")
     assert (code, "'nonsense' is no known check" in err) == (104, True)
+
+
+def test_arguments_that_no_window_can_be_meant_by_are_refused_by_name(net: Network, tmp_path: Path) -> None:
+    at = ("--start", "2031-01-05T02:00:00Z", "--duration", "1h")
+    where = ("--collector", net.collector_url)
+    latin = os.fsdecode(b"caf\xe9")
+    file = tmp_path / "c.ics"
+    file.write_text("BEGIN:VCALENDAR\nEND:VCALENDAR\n")
+    wrong: list[tuple[tuple[str, ...], str]] = [
+        (("announce", *where, *at, "--reason", latin), "--reason: 'caf\\udce9' is not UTF-8"),
+        (("import", *where, str(file), "--calendar", latin), "--calendar: "),
+        (("import", *where, str(file), "--scope", latin), "--scope: "),
+        (("history", *where, latin), "window: "),
+        (("history", *where, ".."), "there is no window '..'"),
+        (("cancel", *where, ""), "there is no window ''"),
+        (("import", *where, "http://[bad", "--calendar", "c"), "cannot be had"),
+        (("list", "--collector", "nonsense"), "'nonsense' is not the address of a collector"),
+        (("list", "--collector", "http://127.0.0.1:99999"), "is not the address of a collector"),
+        (("list", "--collector", "ftp://127.0.0.1"), "is not the address of a collector"),
+    ]
+    for argv, told in wrong:
+        done = outrider("window", *argv)
+        assert (done.returncode, told in done.stderr, "Traceback" in done.stderr) == (
+            1 if "cannot be had" in told else 104, True, False
+        ), done.stderr  # fmt: skip
 
 
 def test_windows_come_from_calendars_and_go_into_them_from_the_command_line(net: Network, tmp_path: Path) -> None:

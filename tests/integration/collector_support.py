@@ -52,6 +52,11 @@ class SettableClock:
     def monotonic(self) -> Duration:
         return self.elapsed
 
+    boot = "b00t"
+
+    def boottime(self) -> Duration:
+        return self.elapsed
+
 
 def run(at: Instant = NOON, **changes: Any) -> RunRecord:
     """A good run of 400 ms, once a minute."""
@@ -66,6 +71,8 @@ def run(at: Instant = NOON, **changes: Any) -> RunRecord:
         "latency": 400 * MILLISECOND,
         "outcome": "ok",
         "fault": "none",
+        "clock_offset": 0,
+        "clock_error": 1000,
     }
     return RunRecord(**{**facts, **changes})
 

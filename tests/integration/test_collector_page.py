@@ -149,7 +149,21 @@ def run(
     interval: Duration = INTERVAL,
 ) -> RunRecord:
     return RunRecord(
-        check, check, region, "probe", at, at, interval, latency, outcome, "none", code, detail=detail, cleanup=cleanup
+        check,
+        check,
+        region,
+        "probe",
+        at,
+        at,
+        interval,
+        latency,
+        outcome,
+        "none",
+        code,
+        detail=detail,
+        cleanup=cleanup,
+        clock_offset=0,
+        clock_error=1000,
     )
 
 

@@ -22,10 +22,12 @@ from delivery_support import Reply, Scripted, Shipping, accepts, edited, fill, k
 from outrider.agent_http import AgentMetrics, Readiness, build_app
 from outrider.codecs.records import encode_answer, encode_record
 from outrider.commands.processes import serving
+from outrider.core.clock_estimate import Offset
 from outrider.core.units import HOUR, SECOND, Duration
 from outrider.core.wire import Batch, Phases
+from outrider.reloading import Reloaded
 from outrider.runner import Ended
-from outrider.shipper import MOST_BYTES, MOST_RECORDS, Offset, Shipper
+from outrider.shipper import MOST_BYTES, MOST_RECORDS, Shipper
 from outrider.spool import Outbox, conservation
 
 FAIL = "CREATE TRIGGER fail BEFORE UPDATE ON facts BEGIN SELECT RAISE(ABORT, 'no'); END"
@@ -85,7 +87,7 @@ async def test_a_greeting_gives_an_estimate_of_the_clock_before_anything_is_sent
 ) -> None:
     shipper = Shipper(outbox, url=collector.url, region="east", clock=clock)
     assert await shipper.greet(5 * SECOND)
-    assert shipper.offset is not None
+    assert shipper.collector_clock.estimate is not None
     assert collector.rooms.intake.senders["east-1"].counts["waiting"] == 0
 
 
@@ -583,7 +585,7 @@ async def test_the_offset_is_the_collectors_clock_minus_the_agents(tmp_path: Pat
     async with collecting(tmp_path, clock=SettableClock(NOON + 7 * SECOND)) as collector:
         await fill(outbox, 1)
         shipper = await Shipping(outbox, SettableClock(NOON)).run(collector.url)
-    assert shipper.offset == Offset(7 * SECOND, 0)
+    assert shipper.collector_clock.read().offset == Offset(7 * SECOND, 0)
 
 
 @dataclass
@@ -599,17 +601,18 @@ class Exchange:
 @pytest.mark.parametrize(
     ("exchanges", "expected"),
     [
-        # The collector's own time is not part of the way, and the error is half of the way.
-        ([Exchange(100, 100, 5000, 10**6)], Offset(5000, 100)),
+        # The collector's own time is not part of the way, and the error is half of the way. Half a second later, when
+        # the answer is read, a clock may have drifted by 15 ppm of it; 1 us is the least.
+        ([Exchange(100, 100, 5000, 10**6)], Offset(5000, 108)),
         # A way that is longer there than back is wrong by no more than its error bar.
-        ([Exchange(180, 20, 5000)], Offset(5080, 100)),
-        ([Exchange(20, 180, 5000)], Offset(4920, 100)),
-        # The shortest way is believed, a longer one adds what a quartz drifts in an interval: 5 s * 15 ppm + 1.
-        ([Exchange(100, 100, 5000), Exchange(900, 700, 5000)], Offset(5000, 176)),
-        ([Exchange(900, 700, 5000), Exchange(100, 100, 5000)], Offset(5000, 100)),
+        ([Exchange(180, 20, 5000)], Offset(5080, 101)),
+        ([Exchange(20, 180, 5000)], Offset(4920, 101)),
+        # The shorter way is believed.
+        ([Exchange(100, 100, 5000), Exchange(900, 700, 5000)], Offset(5000, 101)),
+        ([Exchange(900, 700, 5000), Exchange(100, 100, 5000)], Offset(5000, 101)),
         # Error bars that do not meet: a clock was set, and the older estimate is worth nothing.
-        ([Exchange(100, 100, 5000), Exchange(900, 900, 3600 * SECOND)], Offset(3600 * SECOND, 900)),
-        ([Exchange(100, 100, 5000), Exchange(900, 900, -3600 * SECOND)], Offset(-3600 * SECOND, 900)),
+        ([Exchange(100, 100, 5000), Exchange(900, 900, 3600 * SECOND)], Offset(3600 * SECOND, 901)),
+        ([Exchange(100, 100, 5000), Exchange(900, 900, -3600 * SECOND)], Offset(-3600 * SECOND, 901)),
     ],
 )
 async def test_the_offset_is_estimated_as_ntp_does_and_a_clock_that_was_set_is_noticed(
@@ -629,7 +632,7 @@ async def test_the_offset_is_estimated_as_ntp_does_and_a_clock_that_was_set_is_n
         for _ in exchanges:
             await fill(outbox, 1)
             shipper = await shipping.run(server.url)
-    assert shipper.offset == expected
+    assert shipper.collector_clock.read().offset == expected
 
 
 # --- what the agent says of itself -----------------------------------------------------------------------------------
@@ -642,13 +645,17 @@ async def test_the_agents_metrics_tell_its_runs_its_ledger_and_its_clock(
     shipper = await Shipping(outbox, clock).run(collector.url)
     outbox.count("scheduled")
     await outbox.append(encode_record(run()))
+
+    async def never() -> Reloaded:
+        raise AssertionError("nobody asked for that")
+
     metrics = AgentMetrics(outbox, shipper, "east")
     phases = Phases(resolve=1, connect=2, tls=3, send=400_000, wait=100_000, receive=SECOND)
     metrics.observe(Ended(run(latency=9 * SECOND, phases=phases), lateness=2000))
     metrics.observe(Ended(run(outcome="service_down", latency=11 * SECOND, cleanup="unconfirmed"), lateness=3000))
     metrics.missed("eligibility", 4)
     why_not = ["no check is configured"]
-    async with serving(build_app(metrics, Readiness(lambda: why_not[0])), "127.0.0.1", 0) as url, \
+    async with serving(build_app(metrics, Readiness(lambda: why_not[0]), never, bytes), "127.0.0.1", 0) as url, \
             aiohttp.ClientSession() as session:  # fmt: skip
         async with session.get(f"{url}/metrics") as response:
             lines = (await response.text()).splitlines()

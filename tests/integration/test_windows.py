@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
+from argparse import Namespace
 from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import replace
@@ -14,9 +16,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 from collector_support import G1, NOON, Answer, Collector, SettableClock, batch, collecting, run
-from polling_support import until
+from polling_support import until, until_true
 
 from outrider.commands.processes import serving
+from outrider.commands.window import _signed
 from outrider.core.guarantee import Agreement
 from outrider.core.units import DAY, HOUR, MINUTE, SECOND, format_instant
 from outrider.strict_yaml import ConfigError
@@ -254,6 +257,48 @@ async def test_an_event_that_is_gone_cancels_its_window_and_nobody_elses(collect
     assert await acts(collector, calendar(*TWO)) == [("announce", "06-20T02"), ("cancel", "07-01T02")]
 
 
+@pytest.mark.parametrize("said", [(), ("DTSTART:20260620T020000Z", "DURATION:PT1H")])
+async def test_a_message_that_takes_a_series_back_cancels_every_window_of_it(
+    collector: Collector, said: tuple[str, ...]
+) -> None:
+    """Of a CANCEL, RFC 5546 wants the UID alone (3.2.5): without RECURRENCE-ID it means all of the event."""
+    series = calendar(event("s", "20260620T020000Z", "RRULE:FREQ=DAILY;COUNT=3", "SEQUENCE:1"), TWO[1])
+    assert len(await acts(collector, series)) == 4
+
+    def message(sequence: int) -> str:
+        lines = ("BEGIN:VEVENT", "UID:s", f"SEQUENCE:{sequence}", *said, "END:VEVENT")
+        return calendar("\r\n".join(lines) + "\r\n").replace("VERSION:2.0", "VERSION:2.0\r\nMETHOD:CANCEL")
+
+    assert await acts(collector, message(0)) == [], "older than what is known"
+    assert await acts(collector, message(2)) == [("cancel", f"06-{day}T02") for day in (20, 21, 22)]
+    assert await acts(collector, message(2)) == []
+    assert await acts(collector, series) == [], "an older message that comes later brings nothing back"
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "excused"), [("card-*", "portal", 0), ("card-*", "card-a", HOUR), ("*", "card-*", HOUR)]
+)
+async def test_a_scope_that_a_calendar_changed_late_is_said_to_excuse_what_it_held_all_along(
+    collector: Collector, first: str, then: str, excused: int
+) -> None:
+    unknown = {"allow_unknown_checks": "true"}
+    await acts(collector, calendar(event("a", "20260620T020000Z", f"X-OUTRIDER-SCOPE:{first}")), **unknown)
+    collector.clock.at += 4 * DAY + 13 * HOUR + 30 * MINUTE
+    await acts(collector, calendar(event("a", "20260620T020000Z", f"X-OUTRIDER-SCOPE:{then}")), **unknown)
+    (window,) = (await collector.get("/v1/windows")).json["windows"]
+    assert (window["scope"], window["excuses"][0]["excused_us"]) == ([then], excused)
+    assert bool(window["late"]) == (excused == 0)
+
+
+async def test_a_container_without_a_user_signs_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> str:
+        raise KeyError("uid not found")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    assert _signed(Namespace(author="")) == {"author": f"user {os.getuid()}"}
+    assert _signed(Namespace(author="anna")) == {"author": "anna"}
+
+
 async def test_what_was_changed_by_hand_stands_until_the_calendar_says_something_new(collector: Collector) -> None:
     window = (await take(collector, calendar(TWO[0]))).json["recorded"][0]["window"]
     await act(collector, window, "extend", by="2h")
@@ -286,7 +331,11 @@ async def test_what_is_over_is_left_alone_and_a_window_that_runs_keeps_its_start
             calendar(TWO[0], event("x", "20260622T020000Z", "X-OUTRIDER-SCOPE:nowhere")),
             "line 9: scope: 'nowhere' is no known check",
         ),
-        (b"\xff\xfe", "is not UTF-8, at byte 0"),
+        (b"BEGIN:VCALENDAR\r\nSUMMARY:\xff\xfe", "line 2: the calendar is not UTF-8, at byte 25"),
+        (
+            calendar(event("l", "20260622T020000Z", "SUMMARY:" + "x" * 4001)),
+            "line 3: the reason has at most 4000 characters",
+        ),
         ("<html>", "line 1"),
     ],
 )
@@ -371,6 +420,38 @@ async def test_a_followed_calendar_that_fails_changes_nothing_and_says_why(
     await look(collector.rooms, followed)
     assert len(collector.rooms.register.announcements()) == 2, "a file that is gone is not an empty calendar"
     assert followed.plain()["read_at"] == "2026-06-15T12:00:00Z"
+
+
+async def test_an_address_that_cannot_be_read_is_told_without_its_secret(collector: Collector) -> None:
+    followed = Followed(setting("https://[secret/calendar"))
+    await look(collector.rooms, followed)
+    assert followed.trouble == "an address that cannot be read cannot be had: InvalidUrlClientError"
+    assert "secret" not in str(followed.plain())
+
+
+async def test_a_register_that_is_busy_holds_nobody_else_up(collector: Collector, tmp_path: Path) -> None:
+    """A change waits for SQLite's lock, and whoever looks windows up waits for the change; the collector serves on."""
+    with closing(sqlite3.connect(tmp_path / "windows.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        change = asyncio.create_task(collector.announce(**WINDOW))
+        await until_true("the change waits", collector.rooms.register._lock.locked)
+        asked = [
+            asyncio.create_task(collector.get(path)) for path in ("/v1/windows", "/v1/windows.ics", "/v1/windows/w")
+        ]
+        for _ in range(5):
+            assert (await collector.get("/v1/nothing")).http == 404
+        other.execute("ROLLBACK")
+    assert (await change).http == 201, "it was not held up until its patience ended"
+    assert [(await each).http for each in asked] == [200, 200, 404]
+
+
+async def test_a_register_that_stays_busy_refuses_and_records_nothing(collector: Collector, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "windows.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answer = await collector.announce(**WINDOW)
+        assert (answer.http, "locked" in answer.error) == (503, True)
+    assert collector.rooms.register.announcements() == ()
+    assert (await collector.announce(**WINDOW)).http == 201
 
 
 async def test_a_calendar_at_an_address_is_bounded_and_its_secret_is_not_told(collector: Collector) -> None:

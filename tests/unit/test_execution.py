@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from outrider.codecs.outcome_table import OUTCOME_TABLE
+from outrider.core.clock_estimate import Offset, Reading
 from outrider.core.outcome import Fault, Finding, OutcomeClass
 from outrider.core.timetable import Timetable
 from outrider.core.units import HOUR, MILLISECOND, MINUTE, SECOND, parse_instant
@@ -175,7 +176,7 @@ async def test_a_record_says_what_ran_when_and_how_long_it_took() -> None:
     case = Case(PAYING_AND_SHOWING, {"/pay": PAID.copy(), "/show/P-1": [reply()], "/undo/P-1": [reply()]},
                 {"/pay": 120 * MILLISECOND, "/show/P-1": 30 * MILLISECOND, "/undo/P-1": 9 * SECOND})  # fmt: skip
     phases = Phases(wait=7 * MILLISECOND)
-    assert await case.run(clock_offset=-50, clock_error=900) == RunRecord(
+    assert await case.run(reading=Reading("b00t", 77, Offset(-50, 900))) == RunRecord(
         check="card payment",
         scenario="payment",
         region="us-east",
@@ -191,6 +192,8 @@ async def test_a_record_says_what_ran_when_and_how_long_it_took() -> None:
         cleanup="confirmed",
         clock_offset=-50,
         clock_error=900,
+        boot="b00t",
+        boottime=77,
         phases=phases + phases,
         steps=(
             StepRecord("pay", "ok", "", "", 120 * MILLISECOND, phases, 200),

@@ -18,13 +18,14 @@ import pytest
 
 from outrider.codecs.outcome_table import OUTCOME_TABLE
 from outrider.codecs.records import decode_record
+from outrider.core.clock_estimate import Offset, Reading
 from outrider.core.outcome import Finding, OutcomeClass
 from outrider.core.timetable import Timetable
 from outrider.core.units import HOUR, MILLISECOND, SECOND, parse_instant
 from outrider.core.wire import Phases, RunRecord
 from outrider.execution import Check, Lag, NoLag, Surroundings
 from outrider.probes import Target
-from outrider.runner import Ended, LoopLag, Runner
+from outrider.runner import Change, Ended, LoopLag, Runner
 from outrider.scenario import Scenario
 from outrider.spool import Outbox, conservation
 from outrider.transport import Exchange, HttpReply, HttpRequest
@@ -72,12 +73,18 @@ class LoopClock:
     def __init__(self, loop: JumpingLoop) -> None:
         self._loop = loop
         self._stepped = START
+        self.asleep = 0
 
     def now(self) -> int:
         return self._stepped + self.monotonic()
 
     def monotonic(self) -> int:
         return round(self._loop.time() * SECOND)
+
+    boot = "b00t"
+
+    def boottime(self) -> int:
+        return self.monotonic() + self.asleep
 
     def step(self, duration: int) -> None:
         self._stepped += duration
@@ -137,9 +144,9 @@ class House:
         self.when_missed: Callable[[], None] = lambda: None
         self.lag: Lag = NoLag()
         self.wire = Wire(loop, lambda number: 100 * MILLISECOND)
-        self.runner = Runner((), self._surroundings(), outbox, offset=lambda: (None, None))
+        self.runner = Runner((), self.surroundings(), outbox, read=Reading)
 
-    def _surroundings(self) -> Surroundings:
+    def surroundings(self) -> Surroundings:
         return Surroundings(
             region="us-east", transport=self.wire, clock=self.clock, generate=str, table=OUTCOME_TABLE, lag=self.lag
         )
@@ -148,9 +155,9 @@ class House:
         self.wire = Wire(self.loop, took if callable(took) else lambda number: took, **more)
         self.runner = Runner(
             checks,
-            self._surroundings(),
+            self.surroundings(),
             self.outbox,
-            offset=lambda: (-300, 40),
+            read=lambda: Reading("b00t", 77, Offset(-300, 40)),
             observe=self.ended.append,
             missed=self._note_missed,
         )
@@ -228,7 +235,7 @@ def test_every_slot_has_its_run_and_every_run_its_record(house: House) -> None:
     one = records[0]
     assert (one.check, one.scenario, one.region, one.purpose) == ("asking", "asking", "us-east", "probe")
     assert (one.outcome, one.latency, one.interval) == ("ok", 100 * MILLISECOND, SECOND)
-    assert (one.clock_offset, one.clock_error) == (-300, 40)
+    assert (one.clock_offset, one.clock_error, one.boot, one.boottime) == (-300, 40, "b00t", 77)
     assert [ended.record for ended in house.ended] == records
 
 
@@ -414,6 +421,71 @@ def test_what_was_scheduled_is_found_again_in_the_ledger(house: House) -> None:
     assert promised == kept > 20
 
 
+# --- other checks while it runs ----------------------------------------------------------------------------------
+
+
+def replaced(house: House, *checks: Check, after: int, changes: list[Change] | None = None) -> None:
+    """Have other checks served from then on."""
+
+    def replace() -> None:
+        change = house.runner.serve(checks, house.surroundings())
+        if changes is not None:
+            changes.append(change)
+
+    house.at(house.clock.now() + after, replace)
+
+
+def of(records: list[RunRecord], name: str) -> list[RunRecord]:
+    return [record for record in records if record.check == name]
+
+
+def test_a_check_that_stays_the_same_keeps_its_slots_and_the_run_it_is_in(house: House) -> None:
+    house.prepare(check(), check("gone"), took=900 * MILLISECOND)
+    changes: list[Change] = []
+    for after in range(1, 6):
+        replaced(house, check(), *([check("new")] if after % 2 else []), after=after * SECOND, changes=changes)
+    records = of(serve(house, 8 * SECOND), "asking")
+    assert len(records) == 8
+    assert gaps(records) == [1] * 7
+    assert ("asking", 1) not in house.missed
+    assert changes[:3] == [Change(("new",), ("gone",)), Change((), ("new",)), Change(("new",))]
+
+
+def test_a_check_that_is_removed_ends_its_run_and_begins_no_other(house: House) -> None:
+    house.prepare(check(), check("gone"), took=900 * MILLISECOND)
+    replaced(house, check(), after=2_500 * MILLISECOND)
+    records = of(serve(house, 6 * SECOND), "gone")
+    assert [record.outcome for record in records] == ["ok"] * len(records)
+    assert 2 <= len(records) <= 3
+    assert conservation(house.outbox.counts())[0] == conservation(house.outbox.counts())[1]
+
+
+def test_a_check_that_is_changed_never_overlaps_its_old_self_and_goes_by_its_new_timetable(house: House) -> None:
+    house.prepare(check(interval=2 * SECOND), took=1_700 * MILLISECOND)
+    changes: list[Change] = []
+    replaced(house, check(interval=4 * SECOND), after=5 * SECOND, changes=changes)
+    records = serve(house, 20 * SECOND)
+    assert changes == [Change(changed=("asking",))]
+    assert house.wire.most_under_way == 1
+    assert [record.interval for record in records] == sorted(record.interval for record in records)
+    assert {record.interval // SECOND for record in records} == {2, 4}
+    assert set(gaps([each for each in records if each.interval == 4 * SECOND])) == {4}
+    assert house.missed == []
+
+
+def test_a_runner_without_checks_waits_for_some(house: House) -> None:
+    house.prepare()
+    replaced(house, check(), after=3 * SECOND)
+    assert len(serve(house, 6 * SECOND)) == 3
+
+
+def test_a_runner_that_stops_begins_nothing_new(house: House) -> None:
+    house.prepare(check())
+    house.at(house.clock.now() + 2 * SECOND, house.runner.stop)
+    replaced(house, check(), check("new"), after=2_000_001)
+    assert of(serve(house, 6 * SECOND), "new") == []
+
+
 # --- a late loop -------------------------------------------------------------------------------------------------
 
 
@@ -464,6 +536,27 @@ def test_the_run_that_blocked_the_loop_is_void_although_the_watch_had_no_turn_ye
     assert before is None
     assert after is not None
     assert after.place == "agent/loop"
+
+
+def test_a_run_during_which_the_machine_slept_is_void_and_its_neighbours_are_not(loop: JumpingLoop) -> None:
+    async def ask() -> list[Finding | None]:
+        clock = LoopClock(loop)
+        lag = LoopLag(clock)
+        watching = asyncio.create_task(lag.watch())
+        found = []
+        for slept in (0, 15 * SECOND, 0):
+            await loop.pass_time(SECOND)
+            began = clock.monotonic()
+            await loop.pass_time(SECOND)
+            clock.asleep += slept
+            found.append(lag.finding_since(began))
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        return found
+
+    before, during, after = loop.run_until_complete(ask())
+    assert before is after is None
+    assert during == Finding("suspended", "agent/clock", "the machine was suspended during the run")
 
 
 def test_the_worst_lateness_is_kept(loop: JumpingLoop) -> None:

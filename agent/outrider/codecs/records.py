@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from outrider.core.clock_estimate import Estimate
 from outrider.core.wire import WIRE_VERSION, Batch, BatchAnswer, Entry, Lost, Refusal, RunRecord, Stamp
 
 MOST_ENTRIES = 5_000
@@ -45,6 +46,7 @@ class _WireBatch(msgspec.Struct, frozen=True, kw_only=True):
     software: str = ""
     stamps: tuple[Stamp, ...] = ()
     lost: tuple[Lost, ...] = ()
+    clock: Estimate | None = None
 
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -109,6 +111,7 @@ def encode_batch(batch: Batch) -> bytes:
             software=batch.software,
             stamps=batch.stamps,
             lost=batch.lost,
+            clock=batch.clock,
         )
     )
 
@@ -136,6 +139,8 @@ def decode_batch(raw: bytes) -> Batch:
         raise BatchError(
             f"a batch declares at most {MOST_LOST} ranges lost, each from 1 to {_LARGEST} and with a reason"
         )
+    if wire.clock is not None and not _is_sound(wire.clock):
+        raise BatchError("the estimate of the collector's clock in a batch has a number that no clock can have")
     names = (wire.agent, wire.region, wire.epoch)
     # A line break in a name would let two identities share a digest.
     if not all(names) or len("".join(names)) > 300 or not all(name.isprintable() for name in names):
@@ -150,11 +155,16 @@ def decode_batch(raw: bytes) -> Batch:
         software=wire.software,
         stamps=wire.stamps,
         lost=wire.lost,
+        clock=wire.clock,
     )
 
 
 def _is_loss(lost: Lost) -> bool:
     return 1 <= lost.first <= lost.last <= _LARGEST and lost.reason.isprintable() and 0 < len(lost.reason) <= 40
+
+
+def _is_sound(estimate: Estimate) -> bool:
+    return max(abs(estimate.shift), abs(estimate.at), estimate.error) <= _LARGEST and estimate.error >= 0
 
 
 def encode_answer(answer: BatchAnswer | Refusal) -> bytes:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import logging
 import sys
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from outrider.agent_http import AgentMetrics, Readiness, build_app
 from outrider.clock import SystemClock
+from outrider.collector_clock import CollectorClock
 from outrider.commands import BAD_CONFIG, FAILED, PASS, complain
 from outrider.commands.agent_doctor import doctor
-from outrider.commands.processes import log_to_stderr, run_on_loop, serving, stop_on_signals
+from outrider.commands.processes import log_to_stderr, reload_on_hangup, run_on_loop, serving, stop_on_signals
 from outrider.config import AgentConfig, load_agent
 from outrider.core.units import SECOND, Duration
-from outrider.execution import Surroundings
-from outrider.generators import Generators
 from outrider.purse import Withheld
-from outrider.redact import Redactor, printable
+from outrider.reloading import Configured, Reloaded
 from outrider.runner import Ended, LoopLag, Runner
 from outrider.shipper import Shipper
 from outrider.spool import Outbox, SpoolError
@@ -60,12 +61,12 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"outrider agent: {error}", file=sys.stderr)
         return BAD_CONFIG
     try:
-        return run_on_loop(_serve(config, outbox, clock, with_stdin=arguments.until_stdin_closes))
+        return run_on_loop(_serve(arguments.config, config, outbox, clock, with_stdin=arguments.until_stdin_closes))
     finally:
         outbox.close()
 
 
-async def _serve(config: AgentConfig, outbox: Outbox, clock: SystemClock, *, with_stdin: bool) -> int:
+async def _serve(path: Path, config: AgentConfig, outbox: Outbox, clock: SystemClock, *, with_stdin: bool) -> int:
     log = log_to_stderr(f"agent {config.name}")
     # Names are resolved in these threads: one that hangs must not keep the others waiting.
     threads = ThreadPoolExecutor(max_workers=max(16, 2 * len(config.checks)), thread_name_prefix="resolve")
@@ -76,32 +77,58 @@ async def _serve(config: AgentConfig, outbox: Outbox, clock: SystemClock, *, wit
             outbox.set_aside,
             outbox.epoch,
         )
+    lag, transport = LoopLag(clock), Wires(clock)
+    configured = Configured(path, config, clock=clock, outbox=outbox, transport=transport, lag=lag)
+    collector_clock = CollectorClock(clock, config.clock_path)
     shipper = Shipper(
         outbox,
         url=config.collector_url,
         region=config.region,
         clock=clock,
+        collector_clock=collector_clock,
         interval=config.ship_interval,
         warn=log.warning,
     )
     metrics = AgentMetrics(outbox, shipper, config.region)
-    lag = LoopLag(clock)
-    transport = Wires(clock)
-    redactor = Redactor(config.secret_values | config.private_values)
-    surroundings = Surroundings(
-        region=config.region,
-        transport=transport,
-        clock=clock,
-        generate=Generators(clock, outbox, config.secrets.__getitem__, config.number),
-        table=config.table,
-        lag=lag,
-        describe=lambda text: printable(redactor.detail(text)),
-    )
+    metrics.follow(configured)
+    runner = _runner(configured, outbox, collector_clock, metrics, log)
+    configured.serve_with(runner)
+    stop_on_signals(runner.stop, with_stdin=with_stdin)
+    reload = _reload(configured, log)
+    reload_on_hangup(reload)
+    readiness = Readiness(lambda: "" if runner.checks else f"no check is configured for region {config.region}")
+    pages = build_app(metrics, readiness, reload, configured.shown)
+    try:
+        async with serving(pages, *config.listen) as url:
+            log.info("%d checks from %s, spool %s, metrics at %s/metrics", len(config.checks), config.region,
+                     config.spool_path, url)  # fmt: skip
+            if not config.references:
+                log.info("no reference targets: an outage of this agent's own line would count against the service")
+            # What is there now stays: the collector of garbage need not look at it again.
+            gc.collect()
+            gc.freeze()
+            await shipper.greet(_GREETING)
+            beside = lag.watch(), shipper.run(), configured.references.watch(), configured.watch(_tell_of(log))
+            background = [asyncio.create_task(each) for each in beside]
+            await runner.run()
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            if not await shipper.drain(configured.config.drain):
+                log.warning("%d results wait in the spool for the next start", outbox.counts()["waiting"])
+    except OSError as error:
+        log.error("cannot listen on %s:%d: %s", *config.listen, error.strerror)
+        return FAILED
+    finally:
+        await transport.close()
+    log.info("stopped")
+    return PASS
 
-    def offset() -> tuple[Duration | None, Duration | None]:
-        found = shipper.offset
-        return (None, None) if found is None else (found.offset, found.error)
 
+def _runner(
+    configured: Configured, outbox: Outbox, collector_clock: CollectorClock, metrics: AgentMetrics, log: logging.Logger
+) -> Runner:
+    """The runner with its hooks; why a check that pays does not run is told once, until it runs again."""
     told: dict[str, str] = {}
 
     def withheld(check: str, why: Withheld) -> None:
@@ -114,37 +141,28 @@ async def _serve(config: AgentConfig, outbox: Outbox, clock: SystemClock, *, wit
         told.pop(ended.record.check, None)
         metrics.observe(ended)
 
-    runner = Runner(
-        config.checks,
-        surroundings,
+    return Runner(
+        configured.config.checks,
+        configured.surroundings(),
         outbox,
-        offset=offset,
+        read=collector_clock.read,
         observe=observe,
         missed=metrics.missed,
-        purse=config.purse(clock),
+        purse=configured.purse(),
         withheld=withheld,
     )
-    stop_on_signals(runner.stop, with_stdin=with_stdin)
-    readiness = Readiness(lambda: "" if config.checks else f"no check is configured for region {config.region}")
-    try:
-        async with serving(build_app(metrics, readiness), *config.listen) as url:
-            log.info("%d checks from %s, spool %s, metrics at %s/metrics", len(config.checks), config.region,
-                     config.spool_path, url)  # fmt: skip
-            # What is there now stays: the collector of garbage need not look at it again.
-            gc.collect()
-            gc.freeze()
-            await shipper.greet(_GREETING)
-            background = [asyncio.create_task(lag.watch()), asyncio.create_task(shipper.run())]
-            await runner.run()
-            for task in background:
-                task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
-            if not await shipper.drain(config.drain):
-                log.warning("%d results wait in the spool for the next start", outbox.counts()["waiting"])
-    except OSError as error:
-        log.error("cannot listen on %s:%d: %s", *config.listen, error.strerror)
-        return FAILED
-    finally:
-        await transport.close()
-    log.info("stopped")
-    return PASS
+
+
+def _tell_of(log: logging.Logger) -> Callable[[Reloaded], None]:
+    return lambda made: log.log(logging.INFO if made.is_in_force else logging.ERROR, "reload: %s", made.told)
+
+
+def _reload(configured: Configured, log: logging.Logger) -> Callable[[], Coroutine[None, None, Reloaded]]:
+    """Reload, and tell of it."""
+
+    async def reload() -> Reloaded:
+        made = await configured.reload()
+        _tell_of(log)(made)
+        return made
+
+    return reload

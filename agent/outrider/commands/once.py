@@ -144,6 +144,7 @@ async def _run_all(config: AgentConfig, checks: list[Check]) -> list[RunRecord]:
         clock=clock,
         generate=Generators(clock, _FreshNumbers(), config.secrets.__getitem__, ONCE_NUMBER),
         table=config.table,
+        references=config.references_over(transport, clock),
         describe=lambda text: printable(redactor.detail(text)),
     )
     turns = asyncio.Semaphore(AT_ONCE)
@@ -153,6 +154,7 @@ async def _run_all(config: AgentConfig, checks: list[Check]) -> list[RunRecord]:
             execution = Execution(check, surroundings)
             scheduled_at = clock.now()
             await execution.measure()
+            await execution.consult_references()
             await execution.clean_up(CLEANUP_DELAYS)
             return execution.record(purpose="once", scheduled_at=scheduled_at)
 

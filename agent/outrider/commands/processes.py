@@ -41,6 +41,18 @@ def stop_on_signals(stop: Callable[[], None], *, with_stdin: bool = False) -> No
         loop.add_reader(sys.stdin.fileno(), _stop_at_end, stop)
 
 
+def reload_on_hangup(reload: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    """Run `reload` on SIGHUP, one at a time with what else calls it; where the system has that signal."""
+    loop, running = asyncio.get_running_loop(), set[asyncio.Task[object]]()
+
+    def begin() -> None:
+        task = loop.create_task(reload())
+        running.add(task)
+        task.add_done_callback(running.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, begin)
+
+
 def _stop_at_end(stop: Callable[[], None]) -> None:
     if not os.read(sys.stdin.fileno(), 4096):
         asyncio.get_running_loop().remove_reader(sys.stdin.fileno())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,7 @@ def _add_end(parser: argparse.ArgumentParser, *, is_required: bool) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     try:
+        _refuse_unsendable(arguments)
         if arguments.act == "export" and not arguments.json:
             return _write(run_on_loop(ask_for_text(arguments.collector, "/v1/windows.ics")), arguments.file)
         answer = run_on_loop(_import(arguments) if arguments.act == "import" else _ask(arguments))
@@ -93,6 +95,26 @@ def run(arguments: argparse.Namespace) -> int:
         return _write(msgspec.json.format(msgspec.json.encode(answer, order="deterministic")) + b"\n", arguments.file)
     _show(arguments, answer)
     return verify_window.EXIT_CODES[answer["verdict"]] if arguments.act == "verify" else PASS
+
+
+def _refuse_unsendable(arguments: argparse.Namespace) -> None:
+    """What a shell can hand over and JSON or an address cannot carry. Raises CollectorError."""
+    for name, given in vars(arguments).items():
+        for text in given if isinstance(given, list) else [given]:
+            if isinstance(text, str) and name != "source" and not text.isascii() and not _is_utf8(text):
+                option = name if name == "window" else f"--{name.replace('_', '-')}"
+                raise CollectorError(f"{option}: {text!r} is not UTF-8", refused=True)
+    window = getattr(arguments, "window", "w")
+    if not window.strip("."):  # an address would lose it
+        raise CollectorError(f"there is no window {window!r}; `outrider window list` shows them", refused=True)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _show(arguments: argparse.Namespace, answer: Any) -> None:
@@ -127,7 +149,7 @@ def _write(text: bytes, file: Path | None) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
-        print(f"outrider window: {file} cannot be written: {error.strerror}", file=sys.stderr)
+        print(f"outrider window: {file or 'standard output'} cannot be written: {error.strerror}", file=sys.stderr)
         return FAILED
     return PASS
 
@@ -183,4 +205,11 @@ def _given(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
 
 
 def _signed(arguments: argparse.Namespace) -> dict[str, str]:
-    return {"author": arguments.author or getpass.getuser()}
+    return {"author": arguments.author or _logged_in()}
+
+
+def _logged_in() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # containers run as users without a name
+        return f"user {os.getuid()}"

@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from outrider.core.clock_estimate import Estimate
 from outrider.core.units import Duration, Instant
 
 WIRE_VERSION = 1
@@ -59,8 +60,9 @@ class RunRecord:
     """One run, as its agent saw it.
 
     `started_at` is the agent's own clock; `clock_offset` (collector minus agent) and `clock_error` (half width of
-    its error bar) are null until the agent has an estimate. `latency` runs from before name resolution of the
-    first step to the end of the last step; cleanup is left out. `interval` is kept with each run so that the
+    its error bar) are null until the agent has an estimate; `boottime` is its boot clock at the same moment and `boot`
+    names that boot, so that an estimate that came later can be taken for it. `latency` runs from before name resolution
+    of the first step to the end of the last step; cleanup is left out. `interval` is kept with each run so that the
     accounts need no configuration: the run speaks for its region until `scheduled_at + interval`.
     `cleanup` is "none", "pending", "confirmed" or "unconfirmed". A run is recorded as soon as it is measured; what
     became of a pending cleanup follows in a record of purpose "cleanup" with the same check and times.
@@ -84,6 +86,8 @@ class RunRecord:
     cleanup: str = "none"
     clock_offset: Duration | None = None
     clock_error: Duration | None = None
+    boot: str = ""
+    boottime: Duration = 0
     phases: Phases = field(default_factory=Phases)
     steps: tuple[StepRecord, ...] = ()
 
@@ -122,7 +126,8 @@ than the spool keeps. A reader takes a word that it does not know for another re
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What an agent sends at once. `counts` are the agent's running totals for this epoch (conservation).
+    """What an agent sends at once. `counts` are the agent's running totals for this epoch (conservation); `clock` is
+    what it knows of the collector's clock as it sends.
 
     `stamps` go with records that are sent again; `lost` declares those that cannot be.
     """
@@ -136,6 +141,7 @@ class Batch:
     software: str = ""
     stamps: tuple[Stamp, ...] = ()
     lost: tuple[Lost, ...] = ()
+    clock: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,8 @@ CREATE OR REPLACE MACRO intDiv(a, b) AS a // b;
 """
 
 # A sample counts at its instant on the collector's clock; it is void where the error bar of that instant is wider
-# than a second (R1). 7 is agent_fault.
-OUTCOME = "CASE WHEN r.clock_error > 1000000 THEN 7 ELSE r.outcome END"
+# than a second, or where nobody knows it (R1). 7 is agent_fault.
+OUTCOME = "CASE WHEN COALESCE(r.clock_error, 1000001) > 1000000 THEN 7 ELSE r.outcome END"
 BUCKET = "intDiv(r.latency + 999, 1000)"
 
 # Exclusions are keyed by slice, so that the join is one of equality and the range is looked at for few rows only.

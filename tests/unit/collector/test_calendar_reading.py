@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from outrider.core.maintenance import Act, Announcement
 from outrider.core.units import HOUR, format_instant, parse_instant
-from outrider_collector.calendar_lines import CalendarError
+from outrider_collector.calendar_lines import CalendarError, decode_calendar
 from outrider_collector.calendar_reading import MOST_EVENTS, Said, read_calendar
 from outrider_collector.calendar_writing import calendar_of
 
@@ -70,6 +70,44 @@ TIMES: list[tuple[str, str, list[tuple[str, str]]]] = [
 @pytest.mark.parametrize(("event", "expected"), [each[1:] for each in TIMES], ids=[each[0] for each in TIMES])
 def test_times_are_read_as_rfc_5545_means_them(event: str, expected: list[tuple[str, str]]) -> None:
     assert spans(f"UID:a\n{event}") == expected
+
+
+@pytest.mark.parametrize(
+    "zone", ["Asia/Kathmandu", "UTC", "America/New_York", "Pacific/Kiritimati", "Pacific/Pago_Pago"]
+)
+def test_a_rule_for_days_ends_with_its_last_day_in_every_zone(zone: str) -> None:
+    found = spans("UID:a\nDTSTART;VALUE=DATE:20260601\nRRULE:FREQ=DAILY;UNTIL=20260603", zone=ZoneInfo(zone))
+    assert len(found) == 3
+
+
+def test_a_day_whose_midnight_the_clocks_skip_is_a_day_of_a_rule_too() -> None:
+    found = spans("UID:a\nDTSTART;VALUE=DATE:20260423\nRRULE:FREQ=DAILY;COUNT=3", zone=ZoneInfo("Africa/Cairo"))
+    assert found == [
+        ("2026-04-22T22:00:00Z", "2026-04-23T22:00:00Z"),
+        ("2026-04-23T22:00:00Z", "2026-04-24T21:00:00Z"),
+        ("2026-04-24T21:00:00Z", "2026-04-25T21:00:00Z"),
+    ]
+
+
+@pytest.mark.parametrize("fold", [b"\r\n ", b"\n\t"])
+def test_a_line_folded_within_a_character_is_read(fold: bytes) -> None:
+    """Programs that count bytes do so, and RFC 5545 (3.1) asks readers to cope."""
+    whole = "Wartung für 数据库 🔧".encode()
+    for at in range(1, len(whole)):
+        raw = calendar(GOOD + "\nSUMMARY:X").encode().replace(b"X", whole[:at] + fold + whole[at:])
+        assert read_calendar(decode_calendar(raw), None, ("*",), NOW).said[0].reason == whole.decode()
+
+
+def test_text_that_is_not_utf_8_is_told_with_its_line() -> None:
+    raw = calendar(GOOD + "\nSUMMARY:X").encode().replace(b"X", b"caf\xe9")
+    for broken in (raw, raw.replace(b"\n", b"\r\n"), raw.replace(b"\n", b"\r")):
+        with pytest.raises(CalendarError, match="line 7: the calendar is not UTF-8, at byte"):
+            decode_calendar(broken)
+
+
+def test_a_message_can_take_back_all_of_an_event_without_saying_when_it_was() -> None:
+    read = read_calendar(calendar("UID:a\nSEQUENCE:2", head="METHOD:CANCEL\n"), None, ("*",), NOW)
+    assert (read.said, read.taken_back, read.is_whole) == ((), (("a", 2),), False)
 
 
 def test_a_floating_time_belongs_to_the_zone_that_was_given_or_the_calendars_own() -> None:
@@ -137,6 +175,8 @@ MISTAKES: list[tuple[str, int, str]] = [
     (calendar("UID:a\nDTSTART:20260601T020000Z\nDTEND:20260601T030000Z\nDURATION:PT1H"), 7, "not both"),
     (calendar(GOOD + "\nDTSTART:20260601T030000Z"), 7, "is there twice; the first one is on line 5"),
     (calendar(GOOD, GOOD), 8, "'a' is there twice, first on line 3"),
+    (calendar(GOOD + "\nSTATUS:CANCELED"), 7, "'CANCELED' is none of TENTATIVE, CONFIRMED, CANCELLED"),
+    (calendar(GOOD + "\nBEGIN:VEVENT\nUID:b\nEND:VEVENT"), 7, "an event within an event"),
     (calendar(GOOD + "\nSEQUENCE:x"), 7, "is not a whole number"),
     (calendar(GOOD + "\nRRULE:FREQ=HOURLY"), 7, "FREQ is one of"),
     (calendar(GOOD + "\nEXRULE:FREQ=DAILY"), 7, "leave occurrences out with EXDATE"),
@@ -187,11 +227,11 @@ def test_any_text_is_read_or_refused_with_a_line_that_it_has(text: str) -> None:
 
 def test_what_is_written_is_read_back() -> None:
     start = NOW + 100 * HOUR
-    first = Announcement("w-1", 1, Act.ANNOUNCE, start, start + HOUR, NOW, ("a,b", "c*"), "up;grade, \n\x00 now")
+    first = Announcement("w-1", 1, Act.ANNOUNCE, start, start + HOUR, NOW, ("a,b", "c\\n;*"), "up;grade, \n\x00 now")
     off = Announcement("w-1", 2, Act.CANCEL, start, start + HOUR, NOW + HOUR, ("*",), "")
     (one,) = read_calendar(calendar_of([first]).decode(), None, ("*",), NOW).said
     assert (one.uid, one.sequence, one.start, one.end) == ("w-1@outrider", 0, start, start + HOUR)
-    assert (one.scope, one.reason, one.is_off) == (("a,b", "c*"), "up;grade, now", False)
+    assert (one.scope, one.reason, one.is_off) == (("a,b", "c\\n;*"), "up;grade, now", False)
     (two,) = read_calendar(calendar_of([first, off]).decode(), None, ("*",), NOW).said
     assert (two.uid, two.sequence, two.is_off) == ("w-1@outrider", 1, True)
     assert calendar_of([first, off]) == calendar_of([first, off])

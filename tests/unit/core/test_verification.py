@@ -78,6 +78,7 @@ def judged(case: Case, seed: int = 7) -> Verification:
 CANCELLED = replace(WINDOW, version=2, act=Act.CANCEL, recorded_at=START - HOUR)
 LATE = replace(WINDOW, recorded_at=START - 72 * HOUR + SECOND)
 EXTENDED = (replace(WINDOW, end=END - HOUR), replace(WINDOW, version=2, act=Act.EXTEND, recorded_at=START + HOUR))
+SCOPED = (replace(WINDOW, scope=("portal",)), replace(WINDOW, version=2, act=Act.MOVE, recorded_at=START - HOUR))
 COMPLETED = (replace(WINDOW, end=END + HOUR), replace(WINDOW, version=2, act=Act.COMPLETE, recorded_at=END))
 
 CASES = [
@@ -114,6 +115,8 @@ CASES = [
     Case("a single bad run out of scope is no outage", Clearance.ALL_CLEAR, outside=Around(bad_during=(30, 50))),
     Case("one out of scope was silent", Clearance.INCONCLUSIVE, open=("was silent during the window",),
          outside=Around(bad_during=(), during=0)),
+    Case("one out of scope came only afterwards", Clearance.ALL_CLEAR,
+         outside=Around(before=0, bad_during=(), during=0)),
     Case("one out of scope may be slower, and has no baseline", Clearance.ALL_CLEAR,
          outside=Around(before=5, bad_during=(), slower=3)),
     Case("cancelled", Clearance.INCONCLUSIVE, open=("was cancelled",), history=(WINDOW, CANCELLED),
@@ -128,6 +131,9 @@ CASES = [
     Case("extended while it ran", Clearance.FAILED, ("G1: announced 3d1h too late for a notice of 3d",),
          history=EXTENDED),
     Case("completed early, announced in time", Clearance.ALL_CLEAR, history=COMPLETED),
+    Case("its scope was narrowed late, and its check was in it all along", Clearance.ALL_CLEAR,
+         history=(replace(WINDOW, scope=("*",)), replace(WINDOW, version=2, act=Act.MOVE, recorded_at=START - HOUR))),
+    Case("its check came into the scope late", Clearance.FAILED, ("G1: announced 2d23h too late",), history=SCOPED),
     Case("nothing in scope was heard of", Clearance.INCONCLUSIVE, open=("no check in the window's scope",),
          history=(replace(WINDOW, scope=("ach-*",)),), inside=QUIET),
 ]  # fmt: skip

@@ -71,14 +71,16 @@ def verify(facts: Facts, generator: np.random.Generator, settings: Settings | No
 
 
 def _notices(facts: Facts) -> tuple[Notice, ...]:
-    """Given is the time from the first of the unbroken row of versions that hold the whole window to its start."""
+    """Given is the time from the first of the unbroken row of versions that hold the whole window, for every check in
+    its scope, to its start."""
     latest = facts.latest
+    checks = {place.check for place in facts.places if is_in_scope(latest, place.check)}
     whole = Interval(latest.start, latest.end)
     recorded_at = latest.recorded_at
     for version in reversed(facts.history):
         if version.act is Act.CANCEL or version.start > whole.start or version.end < whole.end:
             break
-        if version.scope != latest.scope:
+        if version.scope != latest.scope and not all(is_in_scope(version, check) for check in checks):
             break
         recorded_at = version.recorded_at
     return tuple(Notice(guarantee, required, latest.start - recorded_at) for guarantee, required in facts.notices)

@@ -109,12 +109,12 @@ def not_up(disturbed: Sequence[Trouble]) -> list[str]:
 
 
 def unheard(facts: Facts, inside: Sequence[Vantage], outside: Sequence[Vantage]) -> list[str]:
-    """Where silence keeps a question open for good."""
+    """Where silence keeps a question open for good: of what ran before, not of what only came afterwards."""
     latest = facts.latest
     passed = min(facts.as_of, latest.end) - latest.start
     silent = [
         f"{place.name}, which is out of scope, was silent during the window"
         for place in outside
-        if not len(place.during) and passed >= 2 * place.interval
+        if len(place.before) and not len(place.during) and passed >= 2 * place.interval
     ]
     return silent if inside else ["no check in the window's scope was heard of", *silent]
