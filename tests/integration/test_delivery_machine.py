@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections import Counter
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack, closing, suppress
 from pathlib import Path
 
 from collector_support import NOON, Collector, SettableClock, collecting, run
@@ -27,10 +27,11 @@ from hypothesis.stateful import (
 )
 
 from outrider.codecs.records import encode_record
-from outrider.core.units import SECOND
+from outrider.core.units import MINUTE, SECOND
 from outrider.core.wire import Batch
 from outrider.shipper import Shipper
 from outrider.spool import Outbox, conservation
+from outrider_collector.intake import ConflictError
 
 MOST_ROUNDS = 40
 TRIGGER = "CREATE TRIGGER no BEFORE INSERT ON reports BEGIN SELECT RAISE(ABORT, 'no room'); END"
@@ -156,10 +157,10 @@ class DeliveryMachine(RuleBasedStateMachine):
     def an_answer_is_lost_after_the_commit(self) -> None:
         async def submit() -> None:
             entries = await self.outbox.read(10, 10**6)
-            await self.collector.rooms.intake.submit(Batch("east-1", "east", self.outbox.epoch, entries))
+            with suppress(ConflictError):  # after a copy; then nothing of the batch was kept
+                await self.collector.rooms.intake.submit(Batch("east-1", "east", self.outbox.epoch, entries))
 
-        if self.backup is None:  # a batch by hand does not know what a shipper does about conflicts
-            self.runner.run(submit())
+        self.runner.run(submit())
 
     @rule()
     def the_collector_dies_between_its_two_writes(self) -> None:
@@ -178,12 +179,14 @@ class DeliveryMachine(RuleBasedStateMachine):
         self.backup = self._new_folder()
         shutil.copytree(self.at, self.backup, dirs_exist_ok=True)
 
-    @precondition(lambda self: self.backup is not None)
+    # A spool that parted from its copy keeps nothing of the epoch before: a collector restored then lacks it.
+    @precondition(lambda self: self.backup is not None and not self.is_copied)
     @rule()
     def the_backup_is_restored(self) -> None:
         assert self.backup is not None
         self._reopen_collector(self.backup)
-        self.clock.at += SECOND
+        self.clock.at += 11 * MINUTE  # the same gap is answered again after ten minutes
+        self.clock.elapsed += 11 * MINUTE
 
     @rule()
     def the_agent_is_killed(self) -> None:
