@@ -10,10 +10,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 FOR ?= 90s
 KEEP ?= var/demo-$(shell date -u +%Y%m%dT%H%M%SZ)
 DIR ?=
+N ?= 200
 RUNS ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-peers lint typecheck bench fuzz x12-samples sbom lock clean
+.PHONY: help demo test test-peers lint typecheck kills bench fuzz x12-samples sbom lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,7 +72,10 @@ lint: $(VENV)/dev ## ruff: style and the project's bans
 typecheck: $(VENV)/dev ## mypy --strict
 	@$(BIN)/mypy
 
-bench: $(VENV)/dev ## measure: footprint of the agent, the X12 codec, ingest, a statement, a seal
+kills: $(VENV)/dev ## kill -9 of agent and of collector, N=200 times each: nothing acknowledged lost, nothing twice
+	@PYTHONPATH=tests/e2e $(BIN)/python -m kills_support $(N)
+
+bench: $(VENV)/dev ## measure: footprint of the agent, the X12 codec, ingest, a bomb, a statement, a seal
 	@$(BIN)/python -m bench
 
 # From the locks, so that it holds the hash of every file that may be installed; without a time, so that it can be made

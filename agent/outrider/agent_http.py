@@ -33,6 +33,7 @@ class _Spool(Collector):
     """Reads the spool's totals when a scraper asks."""
 
     def __init__(self, outbox: Outbox, shipper: Shipper, labels: dict[str, str]) -> None:
+        self._clock = shipper.clock
         self._outbox = outbox
         self._shipper = shipper
         self._labels = labels
@@ -54,6 +55,10 @@ class _Spool(Collector):
         for reason in ("quota", "unwritable", "corrupt"):
             dropped.add_metric([self._outbox.agent, self._labels["region"], reason], counts.get(f"dropped_{reason}", 0))
         yield dropped
+        yield self._gauge("outrider_shipper_trouble", "Whether the last exchange failed", bool(self._shipper.trouble))
+        if self._shipper.last_answer_at is not None:
+            since = (self._clock.monotonic() - self._shipper.last_answer_at) / SECOND
+            yield self._gauge("outrider_last_acknowledgement_seconds", "Since the collector last acknowledged", since)
         if (found := self._shipper.collector_clock.read().offset) is not None:
             yield self._gauge("outrider_clock_offset_seconds", "Collector's clock minus ours", found.offset / SECOND)
             told = "Half width of the offset's error bar"

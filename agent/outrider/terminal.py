@@ -121,6 +121,10 @@ def show_statement(statement: Plain) -> None:
         out.print("\n[bold]Maintenance[/]")
         for line in _window_lines(statement["windows"]):
             out.print(line)
+    if statement.get("delivery"):
+        out.print("\n[bold]Delivery[/]")
+        for each in statement["delivery"]:
+            out.print(f"  {_delivery_line(each)}")
 
 
 def _show_guarantee(out: Console, guarantee: Plain) -> None:
@@ -145,6 +149,16 @@ def _show_guarantee(out: Console, guarantee: Plain) -> None:
         out.print(_coverage(guarantee["checks"]))
     for line in _view_lines(guarantee["views"]):
         out.print(f"  {line}")
+
+
+def _delivery_line(row: Plain) -> str:
+    """Where an agent's promised runs went; what is nothing is left out, but for what was delivered."""
+    words = {"skipped": "skipped", "lost_in_flight": "lost in flight", "waiting": "waiting", "dropped": "dropped",
+             "dead_lettered": "set aside", "under_way": "under way", "gaps": "missing",
+             "declared_lost": "declared lost"}  # fmt: skip
+    rest = "".join(f", {row[name]} {word}" for name, word in words.items() if row[name])
+    carried = f" and {row['carried_over']} carried over" if row["carried_over"] else ""
+    return f"{escape(row['agent'])}: {row['promised']} promised{carried}, {row['delivered']} delivered{rest}"
 
 
 def _span_lines(statement: Plain) -> Iterable[str]:

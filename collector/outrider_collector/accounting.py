@@ -60,18 +60,18 @@ class Accountant:
     ) -> None:
         self.known_expiries = known_expiries
         self._store = store
-        self._summaries = summaries or Summaries(store)
+        self.summaries = summaries or Summaries(store)
         self.settle = settle
         self.agreement = agreement
 
     def only(self, guarantees: tuple[Guarantee, ...]) -> Accountant:
         """An accountant for these guarantees alone, with the same store, summaries and known expiries."""
         agreement = replace(self.agreement, guarantees=guarantees)
-        return Accountant(self._store, agreement, self.settle, self.known_expiries, self._summaries)
+        return Accountant(self._store, agreement, self.settle, self.known_expiries, self.summaries)
 
     def under(self, agreement: Agreement, settle: Duration, known_expiries: tuple[KnownExpiry, ...]) -> Accountant:
         """An accountant under other terms, with the same store and summaries."""
-        return Accountant(self._store, agreement, settle, known_expiries, self._summaries)
+        return Accountant(self._store, agreement, settle, known_expiries, self.summaries)
 
     def basis(self, period: Interval, as_of: Instant, announcements: Sequence[Announcement]) -> Basis:
         known = tuple(each for each in announcements if each.recorded_at <= as_of)
@@ -154,7 +154,7 @@ class Accountant:
         wanted = Wanted(guarantee, measured, basis.ledger, taken_out, self._expired(taken_out))
         # Where a unit of time depends on its neighbours, the whole span is counted at once.
         apart = _apart(guarantee, taken_out, seen)
-        found = self._summaries.availability(wanted.only(taken_out.keys() - apart))
+        found = self.summaries.availability(wanted.only(taken_out.keys() - apart))
         if apart:
             span = Interval(measured.start - _lead(guarantee, apart, seen), measured.end)
             found |= self._at_once(wanted.only(apart), basis, span)
@@ -174,7 +174,7 @@ class Accountant:
         taken_out = {check: self.excused(guarantee, basis, span, check) for check in checks}
         wanted = Wanted(guarantee, span, basis.ledger, taken_out, self._expired(checks))
         apart = _apart(guarantee, checks, seen)
-        found = self._summaries.by_day(wanted.only(set(checks) - apart), days)
+        found = self.summaries.by_day(wanted.only(set(checks) - apart), days)
         if apart:
             lead = _lead(guarantee, apart, seen)
             margin = Margin(lead, HOUR if guarantee.void_inflight else 0, span.end)
@@ -184,7 +184,7 @@ class Accountant:
             def count(_: Wanted, day: Interval, here: Mapping[str, Intervals]) -> Mapping[str, Presence]:
                 return self._at_once(replace(wanted, span=day, taken_out=here), basis, margin.around(day))
 
-            found |= self._summaries.by_day(replace(wanted, taken_out=around), days, count, margin)
+            found |= self.summaries.by_day(replace(wanted, taken_out=around), days, count, margin)
         return {check: [each.adjusted for each in found[check]] for check in checks}
 
     def _expired(self, checks: Iterable[str]) -> dict[str, Intervals]:
@@ -218,7 +218,7 @@ class Accountant:
         """The processing times of these checks in each of these bins, which follow one another."""
         span = Interval(bins[0].start, bins[-1].end)
         taken_out = {check: self.excused(guarantee, basis, span, check) for check in checks}
-        found = self._summaries.response_by_bin(Wanted(guarantee, span, basis.ledger, taken_out, {}), bins)
+        found = self.summaries.response_by_bin(Wanted(guarantee, span, basis.ledger, taken_out, {}), bins)
         if not guarantee.void_inflight:
             return found
         kept = select(taken_out, span, basis.ledger, guarantee.regions)
@@ -229,7 +229,7 @@ class Accountant:
         return found
 
     def _pool(self, guarantee: Guarantee, basis: Basis, measured: Interval, taken_out: dict[str, Intervals]) -> Pooled:
-        timings = self._summaries.response(Wanted(guarantee, measured, basis.ledger, taken_out, {}))
+        timings = self.summaries.response(Wanted(guarantee, measured, basis.ledger, taken_out, {}))
         kept = select(taken_out, measured, basis.ledger, guarantee.regions)
         everything = select(dict.fromkeys(taken_out, NOTHING), measured, basis.ledger, guarantee.regions)
         inflight = len(self._straddlers(kept, guarantee, basis)["ts"]) if guarantee.void_inflight else 0

@@ -21,10 +21,12 @@ from outrider_collector.windows import WindowRegister
 class RefusedError(Exception):
     """An answer other than 200, in JSON."""
 
-    def __init__(self, status: int, error: str, seq: int | None = None, field: str | None = None) -> None:
+    def __init__(
+        self, status: int, error: str, seq: int | None = None, field: str | None = None, digest: str | None = None
+    ) -> None:
         super().__init__(error)
         self.status = status
-        self.refusal = Refusal(error, seq, field)
+        self.refusal = Refusal(error, seq, field, digest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,12 @@ from outrider.core.wire import Batch, Entry, RunRecord, digest
 from outrider_collector.accounting import Accountant
 from outrider_collector.app import Rooms, build_app
 from outrider_collector.config import CollectorConfig
+from outrider_collector.delivery import DeliveryLedger
 from outrider_collector.intake import Intake
 from outrider_collector.issued.api import add_issued, make_issuer
 from outrider_collector.issued.register import IssuedRegister
 from outrider_collector.metrics import CollectorMetrics
+from outrider_collector.stamps import Stamper
 from outrider_collector.store import NewRecord, Store
 from outrider_collector.store.duckdb_store import DuckdbStore
 from outrider_collector.windows import WindowRegister
@@ -168,7 +170,9 @@ async def collecting(
     config = CollectorConfig(("127.0.0.1", 0), folder / "results.duckdb", agreement, SETTLE, HOUR)
     clock = clock or SettableClock()
     store = store or DuckdbStore(config.store)
-    intake = Intake(store, clock, config.store.with_suffix(".as-of"))
+    ledger = DeliveryLedger(folder / "results.delivery.sqlite")
+    stamper = Stamper(folder / "results.stamps.key")
+    intake = Intake(store, clock, config.store.with_suffix(".as-of"), ledger, stamper)
     register = WindowRegister(folder / "windows.sqlite", clock, earliest=lambda: intake.earliest_stamp)
     accountant = Accountant(store, agreement, SETTLE)
     rooms = Rooms(config, clock, store, intake, register, accountant, CollectorMetrics(intake))
@@ -183,4 +187,5 @@ async def collecting(
         issued.close()
         intake.close()
         register.close()
+        ledger.close()
         store.close()

@@ -57,7 +57,11 @@ def is_refusal(answer: Answer, http: int, words: str, seq: int | None = None) ->
 async def test_a_batch_is_answered_with_what_was_stored_and_when(collector: Collector) -> None:
     answer = await collector.send(batch(*THREE, first=4))
     assert answer.http == 200
-    assert answer.json == {
+    said = answer.json
+    assert [(each["seq"], each["recorded_at"], len(each["signature"])) for each in said.pop("stamps")] == [
+        (4, NOON, 32), (5, NOON, 32), (6, NOON, 32)
+    ]  # fmt: skip
+    assert said == {
         "high_water": 6,
         "stored": 3,
         "duplicates": 0,
@@ -732,7 +736,9 @@ async def test_the_current_state_names_checks_regions_windows_and_agents(collect
     assert [each["state"] for each in state["windows"]] == ["announced"]
     assert state["agents"] == [
         {"agent": "east-1", "region": "east", "epoch": "e1", "software": "0.1.0", "last_seen": "2026-06-15T12:00:00Z",
-         "duplicates": 0, "counts": {"scheduled": 9, "waiting": 2}}
+         "duplicates": 0, "counts": {"scheduled": 9, "waiting": 2},
+         "ways": {"skipped": 0, "lost_in_flight": 0, "delivered": 0, "waiting": 2, "dropped": 0, "dead_lettered": 0,
+                  "under_way": 7}}
     ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""`outrider agent`: probe continuously, keep results, ship them."""
+"""`outrider agent`: probe continuously, keep results, ship them. `outrider agent doctor`: how that goes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from outrider.agent_http import AgentMetrics, Readiness, build_app
 from outrider.clock import SystemClock
 from outrider.collector_clock import CollectorClock
 from outrider.commands import BAD_CONFIG, FAILED, PASS, complain
+from outrider.commands.agent_doctor import doctor
 from outrider.commands.processes import log_to_stderr, reload_on_hangup, run_on_loop, serving, stop_on_signals
 from outrider.config import AgentConfig, load_agent
 from outrider.core.units import SECOND, Duration
@@ -31,6 +32,10 @@ _GREETING: Duration = 2 * SECOND
 
 
 def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "what", nargs="?", choices=("doctor",), help="say how the spool stands and where the runs went, and end"
+    )
+    parser.add_argument("--json", action="store_true", help="with doctor: as JSON")
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the agent's YAML file")
     parser.add_argument("--until-stdin-closes", action="store_true", help=argparse.SUPPRESS)
 
@@ -42,6 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
         complain(error)
         return BAD_CONFIG
     clock = SystemClock()
+    if arguments.what == "doctor":
+        return run_on_loop(doctor(config, clock, as_json=arguments.json))
     try:
         outbox = Outbox(
             config.spool_path,

@@ -51,6 +51,7 @@ def lay_out(statement: Statement) -> Document:
             _overview(statement),
             *(_guarantee(it, statement) for it in statement.guarantees),
             _maintenance(statement),
+            *_delivery(statement),
         ),
         notes=(
             "Adjusted leaves out maintenance that was announced in time; raw leaves out nothing.",
@@ -349,6 +350,27 @@ def _maintenance(statement: Statement) -> Section:
         Table("What was announced, and when", acts, history, (6, 6, 9, 8, 6, 7, 9)),
     )
     return Section("Maintenance windows", None, (), (), tables)
+
+
+def _delivery(statement: Statement) -> Iterator[Section]:
+    """Where the promised runs went, by agent; nothing in statements from before it was kept."""
+    if statement.delivery is UNSET:
+        return
+    rows = tuple(
+        (
+            f"{it.agent} ({it.region})", it.epoch[:8], str(it.promised), str(it.carried_over), str(it.delivered),
+            str(it.waiting), f"{it.skipped} / {it.lost_in_flight}", f"{it.dropped} / {it.dead_lettered}",
+            f"{it.gaps} / {it.declared_lost}",
+        )
+        for it in statement.delivery
+    )  # fmt: skip
+    columns = (
+        "Agent", "Epoch", "Promised", "Carried over", "Delivered", "Waiting", "Skipped / lost in flight",
+        "Dropped / set aside", "Gaps open / declared",
+    )  # fmt: skip
+    lead = () if rows else ("No agent's counts are known for a full minute of this period.",)
+    tables = (Table("Where the promised runs went", columns, rows, (7, 5, 5, 5, 5, 5, 6, 6, 6)),) if rows else ()
+    yield Section("Delivery", None, lead, (), tables)
 
 
 def _excuses(window: Window) -> Iterator[str]:

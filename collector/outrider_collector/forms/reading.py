@@ -309,6 +309,30 @@ class Window(Version, frozen=True, kw_only=True, forbid_unknown_fields=True):
     excuses: tuple[Excuse, ...]
 
 
+class Delivery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where an agent's runs of the period went, in runs: what was promised and carried over is the sum of `skipped` to
+    `under_way`. `gaps` are records that the collector lacks and asks for, `declared_lost` those that never come,
+    `restored` those sent again with the stamp of their first arrival; these three since the epoch began."""
+
+    agent: str
+    region: str
+    epoch: str
+    at: Instant
+    promised: int
+    carried_over: int
+    skipped: int
+    lost_in_flight: int
+    delivered: int
+    waiting: int
+    dropped: int
+    dead_lettered: int
+    under_way: int
+    stripped: int
+    gaps: Count
+    declared_lost: Count
+    restored: Count
+
+
 class Statement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The account of one period. Made again from the same facts it is byte for byte the same. `revision` is null where
     it was not issued."""
@@ -328,6 +352,7 @@ class Statement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     verdict: Verdict
     guarantees: tuple[Guarantee, ...]
     windows: tuple[Window, ...]
+    delivery: tuple[Delivery, ...] | UnsetType = UNSET
 
 
 _NOT_SAID: dict[str, Any] = {"regions": None, "composite": "worst", "decided_by": None, "together": None, "periods": []}

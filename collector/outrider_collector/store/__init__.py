@@ -83,8 +83,14 @@ class Store(Protocol):
     def extents(self) -> dict[tuple[str, str], list[tuple[int, int]]]:
         """For each (agent, epoch) the ranges of seq that are kept, first and last, in order and not touching."""
 
+    def held(self, ledger: int) -> dict[tuple[str, str], tuple[int, int]]:
+        """For each (agent, epoch) how many records were kept at positions up to `ledger`, and the highest seq."""
+
     def digests(self, agent: str, epoch: str, first: int, last: int) -> dict[int, int]:
         """seq -> digest of the kept records in a range."""
+
+    def recorded(self, agent: str, epoch: str, first: int, last: int) -> dict[int, Instant]:
+        """seq -> stamp of the kept records in a range."""
 
     def position(self, as_of: Instant) -> int:
         """The last ledger position recorded at or before an instant; 0 if there is none."""

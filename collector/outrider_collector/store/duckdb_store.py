@@ -217,6 +217,15 @@ class DuckdbStore:
 
     # --- reading -------------------------------------------------------------------------------------------------
 
+    def held(self, ledger: int) -> dict[tuple[str, str], tuple[int, int]]:
+        rows = self._ask(
+            "SELECT agent, epoch, CAST(sum(n) AS BIGINT) AS n, max(first_seq + n - 1) AS last FROM batches "
+            "WHERE id <= $ledger GROUP BY 1, 2",
+            {"ledger": ledger},
+        )
+        found = zip(*(rows[name].tolist() for name in ("agent", "epoch", "n", "last")), strict=True)
+        return {(self._texts[agent], self._texts[epoch]): (n, last) for agent, epoch, n, last in found}
+
     def extents(self) -> dict[tuple[str, str], list[tuple[int, int]]]:
         rows = self._ask("SELECT agent, epoch, first_seq, n FROM batches ORDER BY agent, epoch, first_seq")
         found: defaultdict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
@@ -234,6 +243,18 @@ class DuckdbStore:
             {"agent": self._names.get(agent, -1), "epoch": self._names.get(epoch, -1), "first": first, "last": last},
         )
         return dict(zip(rows["seq"].tolist(), rows["digest"].tolist(), strict=True))
+
+    def recorded(self, agent: str, epoch: str, first: int, last: int) -> dict[int, Instant]:
+        rows = self._ask(
+            "SELECT first_seq, n, recorded_at FROM batches WHERE agent = $agent AND epoch = $epoch "
+            "AND first_seq <= $last AND first_seq + n > $first",
+            {"agent": self._names.get(agent, -1), "epoch": self._names.get(epoch, -1), "first": first, "last": last},
+        )
+        return {
+            seq: at
+            for start, n, at in zip(*(rows[name].tolist() for name in rows), strict=True)
+            for seq in range(max(start, first), min(start + n - 1, last) + 1)
+        }
 
     def position(self, as_of: Instant) -> int:
         rows = self._ask("SELECT COALESCE(max(id), 0) AS id FROM batches WHERE recorded_at <= $as_of", {"as_of": as_of})
