@@ -153,7 +153,11 @@ class Guarantee:
         is_void = self.standings.get(OutcomeClass.AGENT_FAULT, Standing.VOID) is Standing.VOID
         yield "counts", is_void, "what was the agent's own fault (agent_fault) is void, and counts as nothing"
         emergency = self.emergency_notice is None or 0 <= self.emergency_notice <= self.notice
-        yield "emergency_notice", emergency, "it is at least 0s, and at most the notice of what is planned"
+        yield (
+            "emergency_notice",
+            emergency,
+            "emergency_notice is at least 0s, and at most the notice of what is planned",
+        )
 
     def covers(self, check: str) -> bool:
         """Whether the check is in this clause's scope."""
