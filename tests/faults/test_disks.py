@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,15 @@ def tmpfs(at: Path, size: str) -> Iterator[Path]:
         shell("umount", "-l", str(at))
 
 
+def filled(disk: Path) -> Path:
+    """A file that takes all the room there is; whoever removes it gives the room back."""
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(b"x" * 4096):
+            pass
+    return ballast
+
+
 def counted(trial: Trial, term: str) -> int:
     return trial.ledger(REGION).get(term, 0)
 
@@ -35,14 +44,7 @@ def test_a_full_spool_disk_stops_no_probe_counts_what_it_cost_and_heals(trial: T
     with tmpfs(trial.folder / REGION, "1200k") as disk:
         trial.start_all([REGION])
         trial.until_delivered(5, [REGION])
-        ballast = disk / "ballast"
-        with ballast.open("wb") as file:
-            while True:
-                try:
-                    file.write(b"x" * 4096)
-                    file.flush()
-                except OSError:
-                    break
+        ballast = filled(disk)
         trial.until_term(REGION, "dropped_unwritable", 3)
         scheduled = counted(trial, "scheduled")
         trial.until_term(REGION, "scheduled", scheduled + 6)
@@ -57,15 +59,7 @@ def test_a_full_collector_disk_is_never_answered_with_accepted(trial: Trial, ent
     with tmpfs(trial.folder / "collector", "24m") as disk:
         trial.start_all([REGION])
         trial.until_delivered(5, [REGION])
-        ballast = disk / "ballast"
-        ballast.write_bytes(b"")
-        with ballast.open("ab") as file:
-            while True:
-                try:
-                    file.write(b"x" * 4096)
-                    file.flush()
-                except OSError:
-                    break
+        ballast = filled(disk)
         until("the collector refuses", lambda: "HTTP 503" in trial.log(REGION), PATIENCE_S)
         trial.until_term(REGION, "waiting", 10)
         ballast.unlink()
