@@ -20,7 +20,7 @@ KILLS = int(os.environ.get("FAULTS_KILLS", "10"))
 def test_kill_9_of_an_agent_loses_nothing_that_its_spool_acknowledged(trial: Trial, entered: Entered) -> None:
     dice = random.Random(1)
     trial.start_all()
-    for number in range(KILLS):
+    for _ in range(KILLS):
         region = dice.choice(REGIONS)
         trial.until_delivered(dice.randrange(1, 4), [region])
         trial.kill(region)
@@ -32,7 +32,7 @@ def test_kill_9_of_an_agent_loses_nothing_that_its_spool_acknowledged(trial: Tri
 def test_kill_9_of_the_collector_loses_nothing_and_doubles_nothing(trial: Trial, entered: Entered) -> None:
     dice = random.Random(2)
     trial.start_all()
-    for number in range(KILLS):
+    for _ in range(KILLS):
         trial.until_delivered(dice.randrange(1, 4), [dice.choice(REGIONS)])
         trial.kill("collector")
         trial.start_collector()
