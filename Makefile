@@ -14,7 +14,7 @@ N ?= 200
 RUNS ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-peers lint typecheck kills bench fuzz x12-samples sbom lock clean
+.PHONY: help demo test test-peers lint typecheck kills faults bench fuzz x12-samples sbom lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,16 @@ $(PEERS)/localstripe/made: tests/peers/localstripe/build.txt tests/peers/localst
 	@$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-build-isolation \
 	  -r tests/peers/localstripe/requirements.txt
 	@touch $@
+
+# In a network and a mount namespace of its own: nothing that it makes outlives it.
+faults: $(VENV)/dev ## faults of lines, disks, clocks and processes, each with its sum; needs root (Linux)
+	@missing=""; for each in unshare ip iptables strace mkfs.ext4; do \
+	  command -v $$each > /dev/null || missing="$$missing $$each"; done; \
+	if [ "$$(id -u)" != 0 ]; then echo "faults: skipped, since it needs root (namespaces, mounts)"; \
+	elif [ -n "$$missing" ]; then \
+	  echo "faults: skipped, not here:$$missing (Debian: apt-get install iproute2 iptables strace e2fsprogs libfaketime)"; \
+	else OUTRIDER_FAULTS=namespaces FAULTS_TABLE=$(or $(FAULTS_TABLE),build/faults.md) \
+	  unshare --net --mount $(BIN)/python -m pytest tests/faults $(ONLY); fi
 
 lint: $(VENV)/dev ## ruff: style and the project's bans
 	@$(BIN)/ruff check .
