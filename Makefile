@@ -8,11 +8,13 @@ SBOM ?= .sbom
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 FOR ?= 90s
+KEEP ?= var/demo-$(shell date -u +%Y%m%dT%H%M%SZ)
 DIR ?=
+N ?= 200
 RUNS ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-peers lint typecheck bench fuzz x12-samples sbom lock clean
+.PHONY: help demo test test-peers lint typecheck kills faults bench fuzz x12-samples sbom lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,8 +37,8 @@ $(VENV)/dev: $(VENV)/run requirements/dev.txt
 	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@touch $@
 
-demo: $(VENV)/run ## a network, a collector and three agents on this machine; FOR=90s says how long
-	@$(BIN)/outrider demo --for $(FOR)
+demo: $(VENV)/run ## a network, a collector and three agents on this machine; FOR=90s how long, KEEP=DIR where it stays
+	@$(BIN)/outrider demo --for $(FOR) --keep $(KEEP)
 
 test: lint typecheck ## lint, types, then every test that needs no system package
 	@$(BIN)/python -m pytest
@@ -63,6 +65,16 @@ $(PEERS)/localstripe/made: tests/peers/localstripe/build.txt tests/peers/localst
 	  -r tests/peers/localstripe/requirements.txt
 	@touch $@
 
+# In a network and a mount namespace of its own: nothing that it makes outlives it.
+faults: $(VENV)/dev ## faults of lines, disks, clocks and processes, each with its sum; needs root (Linux)
+	@missing=""; for each in unshare ip iptables strace mkfs.ext4; do \
+	  command -v $$each > /dev/null || missing="$$missing $$each"; done; \
+	if [ "$$(id -u)" != 0 ]; then echo "faults: skipped, since it needs root (namespaces, mounts)"; \
+	elif [ -n "$$missing" ]; then \
+	  echo "faults: skipped, not here:$$missing (Debian: apt-get install iproute2 iptables strace e2fsprogs libfaketime)"; \
+	else OUTRIDER_FAULTS=namespaces FAULTS_TABLE=$(or $(FAULTS_TABLE),build/faults.md) \
+	  unshare --net --mount $(BIN)/python -m pytest tests/faults $(ONLY); fi
+
 lint: $(VENV)/dev ## ruff: style and the project's bans
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -70,7 +82,10 @@ lint: $(VENV)/dev ## ruff: style and the project's bans
 typecheck: $(VENV)/dev ## mypy --strict
 	@$(BIN)/mypy
 
-bench: $(VENV)/dev ## measure: footprint of the agent, the X12 codec, ingest, a statement
+kills: $(VENV)/dev ## kill -9 of agent and of collector, N=200 times each: nothing acknowledged lost, nothing twice
+	@PYTHONPATH=tests/e2e $(BIN)/python -m kills_support $(N)
+
+bench: $(VENV)/dev ## measure: footprint of the agent, the X12 codec, ingest, a bomb, a statement, a seal
 	@$(BIN)/python -m bench
 
 # From the locks, so that it holds the hash of every file that may be installed; without a time, so that it can be made

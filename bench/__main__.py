@@ -7,7 +7,7 @@ import platform
 import sys
 from importlib import import_module
 
-BENCHES = ("footprint", "x12", "ingest", "statement")
+BENCHES = ("footprint", "x12", "ingest", "bomb", "statement", "seal")
 
 
 def main(names: list[str]) -> int:

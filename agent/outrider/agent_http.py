@@ -22,6 +22,7 @@ from outrider.reloading import Configured, Reloaded
 from outrider.runner import Ended
 from outrider.shipper import Shipper
 from outrider.spool import Outbox
+from outrider.transport.gate import POLICY_PLACE
 
 _LABELS = ("check", "region", "agent")
 # Edges lie on the limits that guarantees name (10 s of the network's agreement, 20 s of CAQH CORE).
@@ -32,6 +33,7 @@ class _Spool(Collector):
     """Reads the spool's totals when a scraper asks."""
 
     def __init__(self, outbox: Outbox, shipper: Shipper, labels: dict[str, str]) -> None:
+        self._clock = shipper.clock
         self._outbox = outbox
         self._shipper = shipper
         self._labels = labels
@@ -53,6 +55,10 @@ class _Spool(Collector):
         for reason in ("quota", "unwritable", "corrupt"):
             dropped.add_metric([self._outbox.agent, self._labels["region"], reason], counts.get(f"dropped_{reason}", 0))
         yield dropped
+        yield self._gauge("outrider_shipper_trouble", "Whether the last exchange failed", bool(self._shipper.trouble))
+        if self._shipper.last_answer_at is not None:
+            since = (self._clock.monotonic() - self._shipper.last_answer_at) / SECOND
+            yield self._gauge("outrider_last_acknowledgement_seconds", "Since the collector last acknowledged", since)
         if (found := self._shipper.collector_clock.read().offset) is not None:
             yield self._gauge("outrider_clock_offset_seconds", "Collector's clock minus ours", found.offset / SECOND)
             told = "Half width of the offset's error bar"
@@ -100,6 +106,22 @@ class _Reloads(Collector):
             yield family
 
 
+class _Trust(Collector):
+    """Which checks take any certificate, by the configuration in force."""
+
+    def __init__(self, configured: Configured, labels: dict[str, str]) -> None:
+        self._configured = configured
+        self._labels = labels
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(
+            "outrider_tls_unverified", "Whether any certificate is taken (verify_tls: false)", labels=_LABELS
+        )
+        for check in self._configured.config.checks:
+            family.add_metric([check.name, *self._labels.values()], not check.target.verify_tls)
+        yield family
+
+
 class AgentMetrics:
     """The agent's metrics; `observe` and `missed` are the runner's hooks."""
 
@@ -125,12 +147,14 @@ class AgentMetrics:
         self._slots = counter("outrider_slots_missed", "Slots of the timetable without a run")
         self._held_back = counter("outrider_payments_withheld", "Slots whose run would have paid, by reason", "reason")
         self._lateness = gauge("outrider_schedule_lateness_seconds", "How late the last run began")
+        self._refusals = counter("outrider_policy_refusals", "Runs stopped by the target policy, by rule", "rule")
         self._unconfirmed = counter("outrider_cleanup_unconfirmed", "Runs whose cleanup could not be confirmed")
 
     def follow(self, configured: Configured) -> None:
-        """Tell of its reloads, and of its reference targets."""
+        """Tell of its reloads, of its reference targets, and of whose certificate it does not ask."""
         self.registry.register(_References(configured.references, self._where))
         self.registry.register(_Reloads(configured, self._where))
+        self.registry.register(_Trust(configured, self._where))
 
     def observe(self, ended: Ended) -> None:
         record = ended.record
@@ -147,6 +171,8 @@ class AgentMetrics:
         self._attempts.labels(**labels).inc()
         self._all.labels(**labels).observe(record.latency / SECOND)
         self._lateness.labels(**labels).set(ended.lateness / SECOND)
+        if record.place == POLICY_PLACE:
+            self._refusals.labels(**labels, rule=record.code).inc()
         if outcome is not OutcomeClass.OK:
             self._failures.labels(**labels, **{"class": outcome.value}).inc()
 

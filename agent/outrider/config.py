@@ -9,6 +9,7 @@ Rules
 4. A scenario is found by its name in the folders of `scenario_dirs`, then among those shipped; a path loads too.
 5. Every secret that a scenario names is there when the agent starts.
 6. A scenario that breaks a rule of `outrider.hygiene` does not load.
+7. A target that the agent's own policy refuses by its host, port or address does not load (`outrider.target_policy`).
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ from outrider.strict_yaml import (
     load_file,
     nearest,
 )
+from outrider.target_policy import PolicySettings, build_policy, check_host
 from outrider.transport import StreamRequest, Transport
+from outrider.transport.policy import Policy
 from outrider.zones import read_zone
 
 _SCHEMES = ("http", "https", "tcp", "tls", "udp")
@@ -141,6 +144,7 @@ class AgentFile(_File, frozen=True, kw_only=True):
     checks: list[CheckSettings]
     outcomes: list[OutcomeRule] = []
     money: MoneySettings = MoneySettings()
+    policy: PolicySettings = PolicySettings()
     references: ReferenceSettings = ReferenceSettings()
 
 
@@ -170,6 +174,7 @@ class AgentConfig:
     private_values: frozenset[str] = field(repr=False)
     daily_cap: Mapping[str, int]
     kill_switch: Path | None
+    policy: Policy
     references: Mapping[str, StreamRequest]
     reference_interval: Duration
     reference_timeout: Duration
@@ -223,6 +228,7 @@ def load_agent(path: Path, environ: Mapping[str, str] = os.environ) -> AgentConf
         private_values=frozenset(value for check in checks for value in private_values(check.scenario)),
         daily_cap=file.money.daily_cap,
         kill_switch=path.parent / file.money.kill_switch if file.money.kill_switch else None,
+        policy=_policy(loaded, checks),
         references=read_references(loaded, file.references, targets, [check.target for check in checks]),
         reference_interval=int(file.references.interval),
         reference_timeout=int(file.references.timeout),
@@ -244,6 +250,16 @@ def _collector_files(loaded: Loaded[AgentFile], base: Path) -> AccessFiles:
     credential = file.credential_file or f"{loaded.value.spool.path}.credential"
     others = (file.ca_file, file.client_cert_file, file.client_key_file)
     return AccessFiles(base / credential, *(None if name is None else base / name for name in others))
+
+
+def _policy(loaded: Loaded[AgentFile], checks: Iterable[Check]) -> Policy:
+    numbers = {check.name: number for number, check in enumerate(loaded.value.checks)}
+    return build_policy(
+        loaded,
+        loaded.value.policy,
+        {name: target.url for name, target in loaded.value.targets.items()},
+        {numbers[check.name]: (check.scenario, check.target) for check in checks},
+    )
 
 
 def _sources(loaded: Loaded[AgentFile], path: Path) -> frozenset[Path]:
@@ -371,9 +387,14 @@ def _target(loaded: Loaded[AgentFile], name: str, base: Path) -> Target:
         zone = read_zone(wanted.zone)
     except ValueError as error:
         raise loaded.located.error(("targets", name, "zone"), str(error)) from None
+    url = _url(loaded, ("targets", name, "url"), wanted.url, _SCHEMES)
+    try:
+        check_host(urlsplit(url).hostname or "")
+    except ValueError as error:
+        raise loaded.located.error(("targets", name, "url"), str(error)) from None
     return Target(
         name,
-        _url(loaded, ("targets", name, "url"), wanted.url, _SCHEMES),
+        url,
         tuple(wanted.headers.items()),
         None if wanted.ca_file is None else str(base / wanted.ca_file),
         wanted.verify_tls,

@@ -33,6 +33,9 @@ _START_PATIENCE_S = 30
 _STOP_PATIENCE_S = 15
 _RESTARTS = 20
 
+EVIDENCE = "evidence"
+"""The folder of the seals, within the demo's."""
+
 Plain = dict[str, Any]
 
 
@@ -129,7 +132,7 @@ class Demo:
         self.collector_url = f"http://127.0.0.1:{collector}"
         self._collector = Child(
             "collector",
-            ["collector", "--config", str(shipped("config", "demo", "collector.yaml"))],
+            ["collector", "--config", str(self._collector_file(folder))],
             {
                 "OUTRIDER_COLLECTOR_LISTEN": f"127.0.0.1:{collector}",
                 "OUTRIDER_STORE": str(folder / "store.duckdb"),
@@ -162,6 +165,14 @@ class Demo:
         began = format_instant(self._clock.now() // SLICE * SLICE + _STARTING)
         path = folder / "agreement.yaml"
         path.write_text(f'{text}in_force_from: "{began}"\n', encoding="utf-8")
+        return path
+
+    @staticmethod
+    def _collector_file(folder: Path) -> Path:
+        """The demo's collector, sealing into the demo's folder."""
+        text = shipped("config", "demo", "collector.yaml").read_text(encoding="utf-8")
+        path = folder / "collector.yaml"
+        path.write_text(f"{text}evidence: {EVIDENCE}\n", encoding="utf-8")
         return path
 
     @property
@@ -292,3 +303,12 @@ class Demo:
             else:
                 return answer
         raise DemoError(f"the collector does not answer; its log ends with:\n{self._collector.last_words()}")
+
+    async def seal(self) -> str:
+        """Have the collector seal what it recorded, though the day is not over; its public key. Raises DemoError."""
+        try:
+            await ask(self.collector_url, "/v1/evidence/seal", method="POST", query={"today": "true"})
+            key: Plain = await ask(self.collector_url, "/v1/evidence/key")
+        except CollectorError as error:
+            raise DemoError(f"the records could not be sealed: {error}") from None
+        return str(key["public_key"])

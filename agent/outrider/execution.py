@@ -21,6 +21,7 @@ from outrider.generators import Generators, Numbers, in_zone, secrets_from
 from outrider.hygiene import refuse_request
 from outrider.probes import Prepared, Target
 from outrider.probes.table import PROBES
+from outrider.redact import printable
 from outrider.scenario import Call, CleanupState, Scenario, ScenarioRun
 from outrider.transport import Exchange, Reply, Transport
 
@@ -42,6 +43,8 @@ CLEANUP_DELAYS: tuple[Duration, ...] = tuple(seconds * SECOND for seconds in (0,
 
 LARGEST_CLOCK_STEP: Duration = SECOND
 
+UNVERIFIED = "the certificate was not verified (verify_tls: false)"
+"""Stands in the detail of every run that spoke to whoever answered: who reads the results has to know."""
 _UNREAD = Reading()
 
 
@@ -146,8 +149,8 @@ class Execution:
                 StepRecord(
                     call.step.name,
                     outcome.outcome,
-                    outcome.code,
-                    outcome.place,
+                    printable(outcome.code),  # both may be words of the target
+                    printable(outcome.place),
                     now - step_began,
                     exchange.phases if exchange else Phases(),
                     exchange.http_status if exchange else 0,
@@ -207,6 +210,12 @@ class Execution:
             observation = probe.read(prepared, exchange.reply)
         return exchange, self._run.feed(observation)
 
+    def _detail(self, text: str) -> str:
+        shown = self._around.describe(text)
+        if self.check.target.verify_tls or not any(step.phases.tls for step in self._steps):
+            return shown
+        return f"{shown}; {UNVERIFIED}" if shown else UNVERIFIED
+
     def record(
         self,
         *,
@@ -232,10 +241,10 @@ class Execution:
             latency=self.latency,
             outcome=outcome.outcome,
             fault=outcome.fault,
-            code=outcome.code,
-            place=outcome.place,
+            code=printable(outcome.code),
+            place=printable(outcome.place),
             step=self._run.deciding_step,
-            detail=self._around.describe(outcome.detail),
+            detail=self._detail(outcome.detail),
             status=self._steps[-1].status if self._steps else 0,
             cleanup=self.cleanup if is_over or self.cleanup is not CleanupState.UNCONFIRMED else CleanupState.PENDING,
             clock_offset=None if reading.offset is None else reading.offset.offset,

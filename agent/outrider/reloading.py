@@ -31,6 +31,7 @@ from outrider.runner import Runner
 from outrider.spool import Outbox
 from outrider.strict_yaml import ConfigError
 from outrider.transport import Transport
+from outrider.transport.policy import Policy
 
 _FOR_LIFE = {
     "agent": "name",
@@ -58,11 +59,20 @@ class Reloaded:
 class Configured:
     """Makes what runs need from the configuration in force; `reload` puts another one in force.
 
-    `since` is the wall clock at the last reload that succeeded, `is_sound` whether the last one did.
+    `keep_to` takes the target policy of a file that is put in force. `since` is the wall clock at the last reload that
+    succeeded, `is_sound` whether the last one did.
     """
 
     def __init__(
-        self, path: Path, config: AgentConfig, *, clock: Clock, outbox: Outbox, transport: Transport, lag: Lag
+        self,
+        path: Path,
+        config: AgentConfig,
+        *,
+        clock: Clock,
+        outbox: Outbox,
+        transport: Transport,
+        lag: Lag,
+        keep_to: Callable[[Policy], None] = lambda _: None,
     ) -> None:
         self.config = config
         self.references = config.references_over(transport, clock)
@@ -72,6 +82,7 @@ class Configured:
         self._clock = clock
         self._outbox = outbox
         self._transport = transport
+        self._keep_to = keep_to
         self._lag = lag
         self._masked = config.secret_values | config.private_values
         self._runner: Runner | None = None
@@ -124,6 +135,7 @@ class Configured:
     def _put_in_force(self, config: AgentConfig) -> str:
         self.config, self.is_sound, self.since = config, True, self._clock.now()
         self._masked |= config.secret_values | config.private_values
+        self._keep_to(config.policy)
         self.references.serve(config.references, config.reference_interval, config.reference_timeout)
         if self._runner is None:
             return "read"

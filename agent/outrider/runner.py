@@ -138,7 +138,7 @@ class Runner:
         """Serve the timetables until `stop`; returns when the last run and its cleanup are recorded."""
         async with asyncio.TaskGroup() as group:
             self._group = group
-            for check in self.checks:
+            for check in () if self._stopping.is_set() else self.checks:  # `stop` may come before this begins
                 self._begin(group, check)
             await self._stopping.wait()
         if self._afterwards:

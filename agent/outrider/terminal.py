@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -21,6 +21,18 @@ VERDICT_STYLES = {"met": "green", "missed": "bold red", "inconclusive": "yellow"
 _STANDING_STYLES = {Standing.GOOD: "green", Standing.BAD: "red", Standing.PARTNER: "yellow", Standing.VOID: "dim"}
 _INFINITE = "∞"
 _NOTHING = "–"
+_WIDEST = 100
+_MOST_OUTAGES = 10
+DAYS = {
+    "up": "[green]█[/]",
+    "partly down": "[red]▄[/]",
+    "missed": "[bold red]X[/]",
+    "inconclusive": "[yellow]?[/]",
+    "no data": "[dim]·[/]",
+    "excused": "[dim]=[/]",
+    "not in force": " ",
+}
+"""A day in one letter."""
 
 
 def console() -> Console:
@@ -86,34 +98,67 @@ def show_outcomes(rows: Iterable[Plain]) -> None:
 
 
 def show_statement(statement: Plain) -> None:
-    """The statement as people read it."""
+    """The statement as people read it, at most 100 columns wide."""
     out = console()
+    out.width = min(out.width, _WIDEST)
     period = statement["period"]
     label = f", {escape(period['label'])}" if period["label"] else ""
     out.print(f"\n[bold]Statement: {escape(statement['agreement'])}[/]{label}")
     out.print(
         f"{period['start']} to {period['end']} as of {statement['as_of']}, verdict {verdict(statement['verdict'])}"
     )
+    if statement.get("revision"):
+        replaced = statement["replaces"]
+        instead = f", replaces r{replaced['revision']} of {replaced['as_of']}" if replaced else ""
+        out.print(f"issued as revision r{statement['revision']}{instead}")
     for line in _span_lines(statement):
         out.print(f"[yellow]{line}[/]")
     out.print()
     out.print(_guarantees(statement["guarantees"]))
     for guarantee in statement["guarantees"]:
-        out.print()
-        out.print(f"[bold]{guarantee['id']}[/] {verdict(guarantee['verdict'])}: {escape(guarantee['reason'])}")
-        out.print(f"  {escape(guarantee['margin']['text'])}")
-        if "adjusted" in guarantee:
-            for line in _response_lines(guarantee):
-                out.print(f"  {line}")
-        else:
-            out.print(_checks(guarantee["checks"]))
-            for line in _outage_lines(guarantee["checks"]):
-                out.print(f"  {line}")
-        for line in _view_lines(guarantee["views"]):
-            out.print(f"  {line}")
+        _show_guarantee(out, guarantee)
     if statement["windows"]:
         out.print("\n[bold]Maintenance[/]")
-        out.print(windows_table(statement["windows"]))
+        for line in _window_lines(statement["windows"]):
+            out.print(line)
+    if statement.get("delivery"):
+        out.print("\n[bold]Delivery[/]")
+        for each in statement["delivery"]:
+            out.print(f"  {_delivery_line(each)}")
+
+
+def _show_guarantee(out: Console, guarantee: Plain) -> None:
+    out.print()
+    out.print(f"[bold]{guarantee['id']}[/] {verdict(guarantee['verdict'])}: {escape(guarantee['reason'])}")
+    out.print(f"  {escape(guarantee['margin']['text'])}")
+    if silent := _silent(guarantee):
+        out.print(f"  [yellow]no run from {escape(', '.join(silent))}[/]")
+    if guarantee["periods"]:
+        out.print(_periods(guarantee["periods"]))
+    if "adjusted" in guarantee:
+        out.print(_readings(guarantee))
+        lines = _response_lines(guarantee)
+    else:
+        out.print(_checks(_parts(guarantee)))
+        periods = guarantee["periods"] or [guarantee]
+        parts = [part for each in periods for part in _parts(each)]
+        lines = (*_day_lines(guarantee), *_outage_lines(parts))
+    for line in lines:
+        out.print(f"  {line}")
+    if any(part["coverage"] for part in guarantee["checks"]):
+        out.print(_coverage(guarantee["checks"]))
+    for line in _view_lines(guarantee["views"]):
+        out.print(f"  {line}")
+
+
+def _delivery_line(row: Plain) -> str:
+    """Where an agent's promised runs went; what is nothing is left out, but for what was delivered."""
+    words = {"skipped": "skipped", "lost_in_flight": "lost in flight", "waiting": "waiting", "dropped": "dropped",
+             "dead_lettered": "set aside", "under_way": "under way", "gaps": "missing",
+             "declared_lost": "declared lost"}  # fmt: skip
+    rest = "".join(f", {row[name]} {word}" for name, word in words.items() if row[name])
+    carried = f" and {row['carried_over']} carried over" if row["carried_over"] else ""
+    return f"{escape(row['agent'])}: {row['promised']} promised{carried}, {row['delivered']} delivered{rest}"
 
 
 def _span_lines(statement: Plain) -> Iterable[str]:
@@ -121,13 +166,13 @@ def _span_lines(statement: Plain) -> Iterable[str]:
     period = (statement["period"]["start"], statement["period"]["end"])
     elsewhere: dict[str, list[str]] = {}
     for guarantee in statement["guarantees"]:
-        measured = guarantee["measured"]
+        measured = None if guarantee["periods"] else guarantee["measured"]
         if measured and (measured["start"], measured["end"]) != period:
             elsewhere.setdefault(f"judged from {measured['start']} to {measured['end']} only", []).append(
                 guarantee["id"]
             )
         if not guarantee["is_clause_period"]:
-            span = f"judged over this span; the clause itself is about a {guarantee['clause_period']}"
+            span = f"judged over this span; the clause's own period is the {guarantee['clause_period']}"
             elsewhere.setdefault(span, []).append(guarantee["id"])
     return [f"{', '.join(ids)}: {text}" for text, ids in elsewhere.items()]
 
@@ -151,25 +196,46 @@ def _guarantees(guarantees: Iterable[Plain]) -> Table:
 
 
 def _headline(guarantee: Plain) -> tuple[str, str]:
-    """Adjusted and raw; for several checks, of the one that is worst off."""
-    if "adjusted" in guarantee:
-        return tuple(percent(guarantee[side]["share"]) for side in ("adjusted", "raw"))  # type: ignore[return-value]
-    parts = [part for part in guarantee["checks"] if part["adjusted"]["low"] is not None]
-    if not parts:
-        return _NOTHING, _NOTHING
-    worst = min(parts, key=lambda part: _fraction(part["adjusted"]["low"]))
-    return percent(worst["adjusted"]["figure"]), percent(worst["raw"]["figure"])
+    """Adjusted and raw of what decides, named where it is one of several checks or periods."""
+    (view,) = (each for each in guarantee["views"] if each["decides"])
+    period = [each["label"] for each in guarantee["periods"] if each["decides"]]
+    named = ", ".join(filter(None, [guarantee["decided_by"], *period]))
+    adjusted = percent(view["adjusted"]) + (f" ({escape(named)})" if named else "")
+    return adjusted, percent(view["raw"])
 
 
-def _fraction(share: Plain) -> Fraction:
-    return Fraction(share["numerator"], share["denominator"])
+def _parts(judged: Plain) -> list[Plain]:
+    """The rows of a guarantee or of one of its periods: the checks as one service, where they are, then each."""
+    return [*([judged["together"]] if judged["together"] else []), *judged["checks"]]
 
 
-def _checks(parts: Iterable[Plain]) -> Table:
-    table = Table(
-        "  check", "verdict", "adjusted", "at least", "at most", "raw", "up", "down", "unknown", "excused",
-        "good samples", "5-min mean", box=None, pad_edge=False,
-    )  # fmt: skip
+def _silent(guarantee: Plain) -> list[str]:
+    """Regions that had to speak, of which there is no run in any check."""
+    spoke = {each["region"] for part in guarantee["checks"] for each in part["coverage"] if each["slices"]}
+    return [region for region in guarantee["regions"] or () if guarantee["checks"] and region not in spoke]
+
+
+def _periods(periods: Iterable[Plain]) -> Table:
+    """The clause's own periods, each judged by itself."""
+    table = Table(box=None, pad_edge=False)
+    for head in ("  period", "verdict", "adjusted", "raw"):
+        table.add_column(head, no_wrap=True)
+    table.add_column("why")
+    for each in periods:
+        check = f"{each['decided_by']}: " if each["decided_by"] else ""
+        table.add_row(
+            "  " + each["label"] + (" (decides)" if each["decides"] else ""),
+            verdict(each["verdict"]),
+            percent(each["adjusted"]),
+            percent(each["raw"]),
+            escape(check + each["reason"]),
+        )
+    return table
+
+
+def _checks(parts: Sequence[Plain]) -> Table:
+    """Two lines for each check: its figures, and what they are made of."""
+    table = Table("  check", "verdict", "adjusted", "at least", "at most", "raw", box=None, pad_edge=False)
     for part in parts:
         adjusted = part["adjusted"]
         table.add_row(
@@ -179,45 +245,97 @@ def _checks(parts: Iterable[Plain]) -> Table:
             percent(adjusted["low"]),
             percent(adjusted["high"]),
             percent(part["raw"]["figure"]),
-            *(str(adjusted[key]) for key in ("up", "down", "unknown", "excused")),
-            percent(adjusted["good_share"]),
-            percent(adjusted["five_minute_mean"]),
         )
+    table.add_row()
+    table.add_row(*(f"[bold]{each}[/]" for each in ("  slices", "up", "down", "unknown", "excused", "good samples")))
+    for part in parts:
+        counts = (str(part["adjusted"][key]) for key in ("up", "down", "unknown", "excused"))
+        table.add_row("  " + escape(part["check"]), *counts, percent(part["adjusted"]["good_share"]))
     return table
 
 
-def _outage_lines(parts: Iterable[Plain]) -> Iterable[str]:
+def _coverage(parts: Iterable[Plain]) -> Table:
+    """A line for each check: the region with the least data; the others are in the other forms."""
+    table = Table("  coverage of", "regions", "least of them", "slices with data", "share", box=None, pad_edge=False)
     for part in parts:
-        for outage in part["adjusted"]["outages"]:
-            causes = ", ".join(
-                f"{cause['outcome']} ({cause['code']} at {cause['place']})" for cause in outage["causes"]
-            )
-            yield (
-                f"[red]outage[/] {escape(part['check'])}: {outage['start']} to {outage['end']} "
-                f"({format_duration(outage['length_us'])}), {', '.join(map(escape, outage['regions']))}: "
-                f"{escape(causes) or 'no run was ok'}, {outage['samples']} failed samples"
-            )
-        if (more := part["adjusted"]["outages_in_all"] - len(part["adjusted"]["outages"])) > 0:
-            yield f"[red]and {more} more outages[/] of {escape(part['check'])}"
+        least = min(part["coverage"], key=lambda region: region["slices"], default=None)
+        if least is not None:
+            share = _NOTHING if least["percent"] is None else least["percent"].replace("%", " %")
+            slices = f"{least['slices']} of {least['of']}"
+            regions = str(len(part["coverage"]))
+            table.add_row("  " + escape(part["check"]), regions, escape(least["region"]), slices, share)
+    return table
+
+
+def _day_lines(guarantee: Plain) -> Iterable[str]:
+    """A letter a day, for each check."""
+    days = guarantee.get("days") or []
+    if not days:
+        return
+    yield ""
+    yield f"{len(days)} days, {days[0]['day']} to {days[-1]['day']}:"
+    for part in guarantee["checks"]:
+        yield escape(part["check"])
+        yield "".join(DAYS[day["state"]] for day in part["days"])
+    found = {day["state"] for part in guarantee["checks"] for day in part["days"]}
+    yield ", ".join(f"{sign} {state}" for state, sign in DAYS.items() if state in found and sign.strip())
+
+
+def _outage_lines(parts: Sequence[Plain]) -> Iterable[str]:
+    """The longest outages, in order of time, and how many more there were."""
+    every = [(part["check"], outage) for part in parts for outage in part["adjusted"]["outages"]]
+    longest = sorted(every, key=lambda pair: (-pair[1]["length_us"], pair[1]["start"], pair[0]))[:_MOST_OUTAGES]
+    for check, outage in sorted(longest, key=lambda pair: (pair[1]["start"], pair[0])):
+        causes = ", ".join(f"{cause['outcome']} ({cause['code']} at {cause['place']})" for cause in outage["causes"])
+        yield (
+            f"[red]outage[/] {escape(check)}: {outage['start']} to {outage['end']} "
+            f"({format_duration(outage['length_us'])}), {', '.join(map(escape, outage['regions']))}: "
+            f"{escape(causes) or 'no run was ok'}, {outage['samples']} failed samples"
+        )
+    if (more := sum(part["adjusted"]["outages_in_all"] for part in parts) - len(longest)) > 0:
+        yield f"[red]and {more} more outages[/]: see --html, --pdf or --csv"
+
+
+def _readings(guarantee: Plain) -> Table:
+    """The readings of a response-time clause beside each other."""
+    limit = format_duration(guarantee["limit_us"])
+    both = [guarantee[side] for side in ("adjusted", "raw")]
+    rows: Sequence[tuple[str, Callable[[Plain], str]]] = (
+        (f"share within {limit}, failures counted as slow (decides)", lambda it: percent(it["share"])),
+        ("transactions within / all", lambda it: f"{it['within']} of {it['samples']}"),
+        ("p90, failures infinite", lambda it: seconds(it["p90_us"], it["samples"])),
+        ("mean of the fastest nine tenths", lambda it: seconds(it["fastest_mean_us"], 9 * it["samples"] // 10)),
+        (f"share within {limit} of answered ones only", lambda it: percent(it["answered_share"])),
+        ("failed", lambda it: str(it["failed"])),
+        ("left out as a partner failed", lambda it: str(it["partner_failed"])),
+        ("void", lambda it: str(it["void"])),
+    )
+    table = Table("  reading", "adjusted", "raw", box=None, pad_edge=False)
+    for name, read in rows:
+        table.add_row("  " + name, *map(read, both))
+    return table
 
 
 def _response_lines(guarantee: Plain) -> Iterable[str]:
-    for side in ("adjusted", "raw"):
-        figures = guarantee[side]
-        samples = figures["samples"]
-        nine_tenths = 9 * samples // 10
-        yield (
-            f"{side:9} {figures['within']} of {figures['samples']} within {format_duration(guarantee['limit_us'])} = "
-            f"{percent(figures['share'])}; p90 {seconds(figures['p90_us'], samples)}; {figures['failed']} failed; "
-            f"mean of the fastest nine tenths {seconds(figures['fastest_mean_us'], nine_tenths)}; "
-            f"of answered ones only {percent(figures['answered_share'])}; "
-            f"{figures['partner_failed']} left out as a partner failed, {figures['void']} void"
-        )
     interval = guarantee["adjusted"]["share_interval"]
     if interval:
         yield f"95 % interval of the share: {percent(interval[0])} to {percent(interval[1])}"
+    if p90 := guarantee["adjusted"].get("p90_us_interval"):
+        yield f"95 % interval of p90: {seconds(p90[0])} to {seconds(p90[1])}"
+    if bands := guarantee.get("bands"):
+        yield _band_line(bands, guarantee["limit_us"])
     if guarantee["remark"]:
         yield f"[yellow]{escape(guarantee['remark'])}[/]"
+
+
+def _band_line(bands: Plain, limit: int) -> str:
+    known = [each for each in bands["bins"] if each["samples"]]
+    over = [each for each in known if each["p90_us"] is None or each["p90_us"] > limit]
+    text = f"p90 by {bands['bin']}: above the limit in {len(over)} of {len(known)}"
+    if not over:
+        return text
+    worst = max(over, key=lambda each: (each["p90_us"] is None, each["p90_us"] or 0))
+    return f"[yellow]{text}[/], at worst {seconds(worst['p90_us'])} from {worst['start']} on"
 
 
 _VIEW_WORDS = {"network": "network view", "end_to_end": "end to end"}
@@ -234,6 +352,16 @@ def _view_lines(views: Sequence[Plain]) -> Iterable[str]:
         yield f"  {_VIEW_WORDS[view['view']]}{decides}: {verdict(view['verdict'])}; {figures}"
 
 
+def _window_lines(windows: Iterable[Plain]) -> Iterable[str]:
+    """Each window with its notice, and what it takes out under each guarantee."""
+    for window in windows:
+        notice = format_duration(window["versions"][0]["notice_us"] // SECOND * SECOND)
+        reason = f": {escape(window['reason'])}" if window["reason"] else ""
+        yield f"{escape(window['window'])}, {_act(window)}{reason}"
+        yield f"  {window['start']} to {window['end']}, notice {notice}, scope {escape(', '.join(window['scope']))}"
+        yield from (f"  excused under {_excuse(each)}" for each in window["excuses"])
+
+
 def windows_table(windows: Iterable[Plain]) -> Table:
     """Windows with what each excuses under each guarantee."""
     table = Table(
@@ -243,7 +371,7 @@ def windows_table(windows: Iterable[Plain]) -> Table:
         first = window["versions"][0]
         table.add_row(
             window["window"],
-            window["act"],
+            _act(window),
             window["start"],
             window["end"],
             format_duration(first["notice_us"] // SECOND * SECOND),
@@ -252,6 +380,10 @@ def windows_table(windows: Iterable[Plain]) -> Table:
             escape(window["reason"]),
         )
     return table
+
+
+def _act(made: Plain) -> str:
+    return f"{made['act']} [yellow](emergency)[/]" if made.get("emergency") else str(made["act"])
 
 
 def _excuse(excuse: Plain) -> str:
@@ -278,7 +410,7 @@ def show_history(window: Plain) -> None:
     for made in window["versions"]:
         table.add_row(
             str(made["version"]),
-            made["act"],
+            _act(made),
             made["start"],
             made["end"],
             made["recorded_at"],

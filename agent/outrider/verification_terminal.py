@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from outrider.core.units import Duration, format_duration
-from outrider.core.verification import told
+from outrider.core.verification import RUNNING, told
 from outrider.terminal import Plain, console, seconds
 
 _STYLES = {"all clear": "bold green", "failed": "bold red", "inconclusive": "yellow"}
@@ -21,11 +21,13 @@ def show_verification(report: Plain) -> None:
     out, window = console(), report["window"]
     out.print(
         f"\n[bold]Window {window['window']}[/] [{_STYLES[report['verdict']]}]{report['verdict']}[/]"
-        f"  {escape(window['reason'])}"
+        f"  {'emergency: ' if window.get('emergency') else ''}{escape(window['reason'])}"
     )
     out.print(
         f"{window['start']} to {window['end']}, scope {escape(', '.join(window['scope']))}, as of {report['as_of']}"
     )
+    settings = report["settings"]
+    out.print(f"slower is {settings['ratio']} times or more, from {settings['baseline_runs']} runs on each side")
     for name, style in (("failures", "red"), ("pending", "yellow"), ("missing", "yellow")):
         for text in report[name]:
             out.print(f"  [{style}]{name.rstrip('s'):8}[/] {escape(text)}")
@@ -38,11 +40,18 @@ def show_verification(report: Plain) -> None:
     if report["after"]["back"]:
         out.print("[bold]After[/]")
         out.print(_after_table(report["after"]))
+    if "local" in report:
+        out.print("[bold]Probed locally[/] (purpose verify: in no account, and in no comparison)")
+        for line in _local_lines(report["local"]):
+            out.print(f"  {line}")
 
 
 def _before_lines(before: Plain) -> Iterable[str]:
     for each in before["notices"]:
         margin = each["margin_us"]
+        if margin is None:
+            yield f"{escape(each['guarantee'])}: no notice applies, emergency maintenance excuses nothing"
+            continue
         by = f"[green]met[/] by {told(margin)}" if margin >= 0 else f"[red]missed[/] by {told(-margin)}"
         yield f"{escape(each['guarantee'])}: notice of {format_duration(each['required_us'])} {by}"
     for each in before["baselines"]:
@@ -68,6 +77,16 @@ def _against(distance: Duration, inside: str, outside: str, edge: str) -> str:
     if distance == 0:
         return f"at {edge}"
     return f"{told(distance)} {inside} {edge}" if distance > 0 else f"[red]{told(-distance)} {outside} {edge}[/]"
+
+
+def _local_lines(local: Plain) -> Iterable[str]:
+    for each in local["checks"]:
+        state = "[green]good again[/]" if each["is_back"] else "[yellow]open[/]"
+        void = f", {each['void_runs']} void" if each["void_runs"] else ""
+        yield (
+            f"{escape(each['check'])}: {state}, {each['good_running']} good runs running of {RUNNING}, "
+            f"{each['bad_runs']} of {each['runs']} bad{void}"
+        )
 
 
 def _after_table(after: Plain) -> Table:

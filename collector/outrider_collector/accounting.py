@@ -1,15 +1,17 @@
 """From stored runs to measured and judged guarantees. Figures are derived here each time, by the pure rules of core.
 
 An account is a function of (agreement, period, as-of instant): runs and announcements recorded later do not exist
-for it. What is younger than `settle` at the as-of instant is not judged yet, since its results may be under way.
+for it. A clause whose own periods are shorter than the period, or that rolls, has an account of each of them, and the
+worst stands. What is younger than `settle` at the as-of instant is not judged yet, since its results may be under way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
+from typing import TypeAlias
 
 import numpy as np
 
@@ -20,49 +22,19 @@ from outrider.core.measuring import fastest, measure_response
 from outrider.core.outcome import OutcomeClass, Standing
 from outrider.core.sli import OUTCOME_NUMBER, Availability, ResponseTime
 from outrider.core.uncertainty import quantile_ranks
-from outrider.core.units import DAY, Duration, Instant
+from outrider.core.units import DAY, HOUR, Duration, Instant
 from outrider.core.verdict import Judgement, Verdict, judge_availability, judge_response, worst
+from outrider_collector.accounts import Account, Part, Pooled, as_one, rank
 from outrider_collector.store import Columns, Excluded, Seen, Selection, Store
-from outrider_collector.summaries import Presence, Summaries, Timing, Wanted, numbers, presences, select
+from outrider_collector.summaries import Presence, Summaries, Timing, Timings, Wanted, numbers, presences, select
+from outrider_collector.time_units import Margin
 
 MEMORY: Duration = 7 * DAY
 """A check or region that was heard of within this long before a period belongs to it: silence must show."""
 
 P90 = Fraction(9, 10)
 _VOID = OUTCOME_NUMBER[OutcomeClass.AGENT_FAULT]
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One check under one guarantee: adjusted figures, raw ones, what was excused, and the judgement; `partner_failed`
-    counts the runs, excused ones too, that a partner failed, whatever the view."""
-
-    check: str
-    adjusted: Availability
-    raw: Availability
-    excused: Intervals
-    judgement: Judgement
-    partner_failed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Pooled:
-    """Response times under one guarantee; `p90_interval` is a 95 % interval, None as an end is infinity."""
-
-    adjusted: ResponseTime
-    raw: ResponseTime
-    p90_interval: tuple[Duration | None, Duration | None] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """One guarantee in one period. `pooled` is there for response times only."""
-
-    guarantee: Guarantee
-    measured: Interval | None
-    parts: tuple[Part, ...]
-    pooled: Pooled | None
-    judgement: Judgement
+_Daily: TypeAlias = dict[str, list[Availability]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +60,18 @@ class Accountant:
     ) -> None:
         self.known_expiries = known_expiries
         self._store = store
-        self._summaries = summaries or Summaries(store)
+        self.summaries = summaries or Summaries(store)
         self.settle = settle
         self.agreement = agreement
 
     def only(self, guarantees: tuple[Guarantee, ...]) -> Accountant:
         """An accountant for these guarantees alone, with the same store, summaries and known expiries."""
         agreement = replace(self.agreement, guarantees=guarantees)
-        return Accountant(self._store, agreement, self.settle, self.known_expiries, self._summaries)
+        return Accountant(self._store, agreement, self.settle, self.known_expiries, self.summaries)
+
+    def under(self, agreement: Agreement, settle: Duration, known_expiries: tuple[KnownExpiry, ...]) -> Accountant:
+        """An accountant under other terms, with the same store and summaries."""
+        return Accountant(self._store, agreement, settle, known_expiries, self.summaries)
 
     def basis(self, period: Interval, as_of: Instant, announcements: Sequence[Announcement]) -> Basis:
         known = tuple(each for each in announcements if each.recorded_at <= as_of)
@@ -109,35 +85,50 @@ class Accountant:
 
     def account(self, guarantee: Guarantee, basis: Basis) -> Account:
         """Measure and judge one guarantee."""
+        until = (basis.as_of - self.settle) // guarantee.slice * guarantee.slice
+        over = [
+            replace(self._over(guarantee, replace(basis, period=own.span)), label=own.label)
+            for own in guarantee.own_periods(basis.period, until)
+        ]
+        periods = tuple(each for each in over if each.measured is not None)
+        if not periods:
+            return self._over(guarantee, basis)
+        decides = min(periods, key=lambda each: rank(each.judgement, each.low))
+        reason = f"{decides.label}: {decides.judgement.reason}"
+        return replace(decides, judgement=replace(decides.judgement, reason=reason), periods=periods)
+
+    def _over(self, guarantee: Guarantee, basis: Basis) -> Account:
+        """The same over the basis's period, whatever the clause's own is."""
         measured = self.settled(basis.period, basis.as_of, guarantee.slice)
         if measured is None:
-            return Account(guarantee, None, (), None, Judgement(Verdict.NO_DATA, "nothing is old enough to be judged"))
+            nothing = Judgement(Verdict.NO_DATA, "nothing is old enough to be judged")
+            return Account(guarantee, basis.period, None, (), None, nothing)
         seen = [
             each
             for each in self._store.seen(Interval(measured.start - MEMORY, measured.end), basis.ledger)
-            if guarantee.covers(each.check)
+            if guarantee.covers(each.check) and guarantee.hears(each.region)
         ]
         checks = tuple(sorted({each.check for each in seen} | guarantee.named_checks))
         taken_out = {check: self.excused(guarantee, basis, measured, check) for check in checks}
         parts = tuple(self._parts(guarantee, basis, measured, seen, taken_out))
         if guarantee.measure is Measure.AVAILABILITY:
-            # Of several with the worst verdict, the part that is worst off says why.
-            lowest_first = sorted(parts, key=lambda part: 1 if part.adjusted.low is None else part.adjusted.low)
-            return Account(guarantee, measured, parts, None, worst(part.judgement for part in lowest_first))
+            together = as_one(guarantee, measured, parts)
+            made = Account(guarantee, basis.period, measured, parts, None, worst(()), together)
+            return made if made.decisive is None else replace(made, judgement=made.decisive.judgement)
         pooled = self._pool(guarantee, basis, measured, taken_out)
         coverage = {part.check: part.adjusted.lowest_coverage for part in parts}
         known = {check: share for check, share in coverage.items() if share is not None}
         all_excused = bool(parts) and not any(part.adjusted.measured for part in parts)
         judgement = judge_response(pooled.adjusted, guarantee, known, all_excused=all_excused)
-        return Account(guarantee, measured, parts, pooled, judgement)
+        return Account(guarantee, basis.period, measured, parts, pooled, judgement)
 
     def in_view(self, account: Account, view: View, basis: Basis) -> Account:
         """The same account in another view. The figures are made again only where a partner failed a run: without one
-        the views are the same."""
+        the views are the same. Runs from before the period are not in its counts, so where they may speak, too."""
         if view is account.guarantee.view:
             return account
         guarantee = replace(account.guarantee, view=view)
-        if any(part.partner_failed for part in account.parts):
+        if any(part.partner_failed or part.speaks_on for each in account.periods or (account,) for part in each.parts):
             return self.account(guarantee, basis)
         return replace(account, guarantee=guarantee)
 
@@ -146,7 +137,9 @@ class Accountant:
         """The time that is taken out for a check under a guarantee."""
         if not guarantee.windows_excuse:
             return NOTHING
-        return excused(basis.announcements, guarantee.notice, span, check, guarantee.excuse_cap)
+        return excused(
+            basis.announcements, guarantee.notice, span, check, guarantee.excuse_cap, guarantee.emergency_notice
+        )
 
     # --- availability --------------------------------------------------------------------------------------------
 
@@ -158,58 +151,89 @@ class Accountant:
         seen: Sequence[Seen],
         taken_out: dict[str, Intervals],
     ) -> list[Part]:
-        expired = {
-            check: Intervals(each.span for each in self.known_expiries if each.covers(check)) for check in taken_out
-        }
-        wanted = Wanted(guarantee, measured, basis.ledger, taken_out, expired)
+        wanted = Wanted(guarantee, measured, basis.ledger, taken_out, self._expired(taken_out))
         # Where a unit of time depends on its neighbours, the whole span is counted at once.
-        apart = set(taken_out) if guarantee.void_inflight else {e.check for e in seen if e.interval > guarantee.slice}
-        alone = {check: spans for check, spans in taken_out.items() if check not in apart}
-        found = self._summaries.availability(replace(wanted, taken_out=alone))
+        apart = _apart(guarantee, taken_out, seen)
+        found = self.summaries.availability(wanted.only(taken_out.keys() - apart))
         if apart:
-            together = {check: spans for check, spans in taken_out.items() if check in apart}
-            found |= self._at_once(replace(wanted, taken_out=together), basis, seen)
+            span = Interval(measured.start - _lead(guarantee, apart, seen), measured.end)
+            found |= self._at_once(wanted.only(apart), basis, span)
         parts = []
         for check, excluded in taken_out.items():
-            regions = {each.region for each in seen if each.check == check}
+            regions = set(guarantee.regions) or {each.region for each in seen if each.check == check}
             adjusted, raw = (_with_regions(each, regions) for each in (found[check].adjusted, found[check].raw))
             judgement = judge_availability(adjusted, guarantee)
-            parts.append(Part(check, adjusted, raw, excluded, judgement, found[check].partner_failed))
+            speaks_on = any(each.check == check and each.interval > guarantee.slice for each in seen)
+            parts.append(Part(check, adjusted, raw, excluded, judgement, found[check].partner_failed, speaks_on))
         return parts
 
-    def _at_once(self, wanted: Wanted, basis: Basis, seen: Sequence[Seen]) -> dict[str, Presence]:
-        """The availability of checks whose units of time depend on each other."""
+    def by_day(self, guarantee: Guarantee, basis: Basis, checks: Sequence[str], days: Sequence[Interval]) -> _Daily:
+        """Each check's availability on each of these days, which follow one another, excused time left out."""
+        span = Interval(days[0].start, days[-1].end)
+        seen = [each for each in self._store.seen(span, basis.ledger) if each.check in checks]
+        taken_out = {check: self.excused(guarantee, basis, span, check) for check in checks}
+        wanted = Wanted(guarantee, span, basis.ledger, taken_out, self._expired(checks))
+        apart = _apart(guarantee, checks, seen)
+        found = self.summaries.by_day(wanted.only(set(checks) - apart), days)
+        if apart:
+            lead = _lead(guarantee, apart, seen)
+            margin = Margin(lead, HOUR if guarantee.void_inflight else 0, span.end)
+            wider = Interval(span.start - lead, span.end)
+            around = {check: self.excused(guarantee, basis, wider, check) for check in apart}
+
+            def count(_: Wanted, day: Interval, here: Mapping[str, Intervals]) -> Mapping[str, Presence]:
+                return self._at_once(replace(wanted, span=day, taken_out=here), basis, margin.around(day))
+
+            found |= self.summaries.by_day(replace(wanted, taken_out=around), days, count, margin)
+        return {check: [each.adjusted for each in found[check]] for check in checks}
+
+    def _expired(self, checks: Iterable[str]) -> dict[str, Intervals]:
+        return {check: Intervals(each.span for each in self.known_expiries if each.covers(check)) for check in checks}
+
+    def _at_once(self, wanted: Wanted, basis: Basis, span: Interval) -> dict[str, Presence]:
+        """The availability of checks whose units of time depend on each other: `span` reaches as far before what is
+        wanted as a state may carry into it, though not across the edge of a window there."""
         guarantee = wanted.guarantee
-        # A state may carry into the period from before it, but not across the edge of a window there.
-        intervals = [each.interval for each in seen if each.check in wanted.taken_out]
-        lead = max((each for each in intervals if each > guarantee.slice), default=0)
-        span = Interval(wanted.span.start - min(lead, MEMORY), wanted.span.end)
         wider = {check: self.excused(guarantee, basis, span, check) for check in wanted.taken_out}
-        selection = select(wider, span, basis.ledger)
+        selection = select(wider, span, basis.ledger, guarantee.regions)
         rows = adjusted_rows = self._store.slice_counts(selection, guarantee.slice)
         if guarantee.void_inflight:
-            adjusted_rows = _with_straddlers_void(rows, self._straddlers(selection, wider, guarantee), guarantee.slice)
+            adjusted_rows = _with_straddlers_void(rows, self._straddlers(selection, guarantee, basis), guarantee.slice)
         return presences(replace(wanted, taken_out=wider), rows, adjusted_rows)
 
-    def _straddlers(self, selection: Selection, taken_out: dict[str, Intervals], guarantee: Guarantee) -> Columns:
-        """BAD runs that were under way when a window opened (R8, where agreed)."""
-        edges = [Excluded(check, each) for check, spans in taken_out.items() for each in spans]
+    def _straddlers(self, selection: Selection, guarantee: Guarantee, basis: Basis) -> Columns:
+        """BAD runs that were under way when a window opened (R8, where agreed), be it after the last of the span."""
+        beyond = Interval(selection.span.start, selection.span.end + DAY)  # no run lasts longer
+        spans = {check: self.excused(guarantee, basis, beyond, check) for check in selection.checks}
+        edges = [Excluded(check, each) for check in spans for each in spans[check]]
         rows = self._store.straddlers(selection, edges)
         is_bad = np.isin(rows["outcome"], numbers(guarantee, Standing.BAD))
         return {name: column[is_bad] for name, column in rows.items()}
 
     # --- response time -------------------------------------------------------------------------------------------
 
+    def response_by_bin(
+        self, guarantee: Guarantee, basis: Basis, checks: Sequence[str], bins: Sequence[Interval]
+    ) -> list[Timings]:
+        """The processing times of these checks in each of these bins, which follow one another."""
+        span = Interval(bins[0].start, bins[-1].end)
+        taken_out = {check: self.excused(guarantee, basis, span, check) for check in checks}
+        found = self.summaries.response_by_bin(Wanted(guarantee, span, basis.ledger, taken_out, {}), bins)
+        if not guarantee.void_inflight:
+            return found
+        kept = select(taken_out, span, basis.ledger, guarantee.regions)
+        inflight = self._straddlers(kept, guarantee, basis)["ts"]
+        at = np.searchsorted(np.array([each.start for each in bins]), inflight, side="right") - 1
+        for number, void in zip(*np.unique(at, return_counts=True), strict=True):
+            found[number] = replace(found[number], adjusted=found[number].adjusted.with_void(int(void)))
+        return found
+
     def _pool(self, guarantee: Guarantee, basis: Basis, measured: Interval, taken_out: dict[str, Intervals]) -> Pooled:
-        timings = self._summaries.response(Wanted(guarantee, measured, basis.ledger, taken_out, {}))
-        kept = select(taken_out, measured, basis.ledger)
-        everything = select(dict.fromkeys(taken_out, NOTHING), measured, basis.ledger)
-        adjusted_others = dict(timings.adjusted.others)
-        if guarantee.void_inflight:
-            inflight = len(self._straddlers(kept, taken_out, guarantee)["ts"])
-            adjusted_others[Standing.BAD] -= inflight
-            adjusted_others[Standing.VOID] += inflight
-        adjusted, interval = self._response(guarantee, kept, Timing(timings.adjusted.good, adjusted_others))
+        timings = self.summaries.response(Wanted(guarantee, measured, basis.ledger, taken_out, {}))
+        kept = select(taken_out, measured, basis.ledger, guarantee.regions)
+        everything = select(dict.fromkeys(taken_out, NOTHING), measured, basis.ledger, guarantee.regions)
+        inflight = len(self._straddlers(kept, guarantee, basis)["ts"]) if guarantee.void_inflight else 0
+        adjusted, interval = self._response(guarantee, kept, timings.adjusted.with_void(inflight))
         raw, _ = self._response(guarantee, everything, timings.raw)
         return Pooled(adjusted, raw, interval)
 
@@ -230,6 +254,17 @@ class Accountant:
             return response, None
         low, high = (fastest(good, rank, in_bucket)[0] if rank <= response.good else None for rank in ranks)
         return response, (low, high)
+
+
+def _apart(guarantee: Guarantee, checks: Iterable[str], seen: Iterable[Seen]) -> set[str]:
+    """The checks whose units of time depend on their neighbours."""
+    return set(checks) if guarantee.void_inflight else {each.check for each in seen if each.interval > guarantee.slice}
+
+
+def _lead(guarantee: Guarantee, checks: set[str], seen: Iterable[Seen]) -> Duration:
+    """How long a state may carry on."""
+    intervals = [each.interval for each in seen if each.check in checks and each.interval > guarantee.slice]
+    return min(max(intervals, default=0), MEMORY)
 
 
 def _with_regions(made: Availability, regions: set[str]) -> Availability:

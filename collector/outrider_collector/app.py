@@ -19,6 +19,7 @@ from outrider.core.units import DAY, Duration, Instant, parse_duration, parse_in
 from outrider.core.wire import Refusal
 from outrider_collector.access.gate import admit
 from outrider_collector.calendars_api import add_exchange
+from outrider_collector.conservation import delivery
 from outrider_collector.current import make_current
 from outrider_collector.intake import ConflictError, UnreadableError
 from outrider_collector.rooms import ROOMS, RefusedError, Rooms, json_answer
@@ -83,7 +84,7 @@ async def _take_results(request: web.Request) -> web.Response:
     except BatchError as error:
         raise RefusedError(400, str(error)) from None
     except ConflictError as error:
-        raise RefusedError(409, str(error), error.seq) from None
+        raise RefusedError(409, str(error), error.seq, digest=error.known) from None
     except UnreadableError as error:
         raise RefusedError(422, str(error), error.seq) from None
     rooms.metrics.took(answer)
@@ -141,7 +142,8 @@ async def _statement(request: web.Request) -> web.Response:
 def statement(rooms: Rooms, period: Interval, as_of: int, label: str) -> Plain:
     """The statement of a period; blocks."""
     basis = rooms.accountant.basis(period, as_of, rooms.register.announcements())
-    return make_statement(rooms.accountant, rooms.store, basis, label)
+    made = make_statement(rooms.accountant, rooms.store, basis, label)
+    return {**made, "delivery": delivery(rooms.intake.ledger, rooms.store, period, basis.as_of, basis.ledger)}
 
 
 def _period(request: web.Request, rooms: Rooms, as_of: int) -> tuple[Interval, str]:

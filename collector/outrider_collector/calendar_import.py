@@ -10,7 +10,7 @@ Rules
 3. An event that is gone from a whole calendar cancels its window, unless it was over by then. So does one that a
    message takes back as a whole, with every occurrence that the message does not name.
 4. The start of a window that runs stands. An event that was put off while its window ran cancels it, and is announced
-   anew.
+   anew. So is one that has become an emergency, or is none any more.
 5. All of a calendar is recorded, or nothing.
 """
 
@@ -61,7 +61,8 @@ class _Import:
         here = {(said.uid, said.recurrence) for said in reading.said}
         taken_back = dict(reading.taken_back)
         for key, entry in known.items():
-            is_gone = reading.is_whole or entry.sequence <= taken_back.get(entry.uid, -1)
+            is_told = reading.is_whole or entry.uid in reading.named
+            is_gone = is_told or entry.sequence <= taken_back.get(entry.uid, -1)
             if is_gone and key not in here and not entry.is_off and entry.end > self._now:
                 self._gone(replace(entry, sequence=max(entry.sequence, taken_back.get(entry.uid, 0))))
         return Imported(tuple(self._made), self._unchanged, self._left_alone)
@@ -88,7 +89,8 @@ class _Import:
             self._left_alone += 1
 
     def _announce(self, said: Said) -> None:
-        made = self._desk.announce(NewWindow(said.start, said.end, said.scope, said.reason, self._author))
+        author = said.author or self._author
+        made = self._desk.announce(NewWindow(said.start, said.end, said.scope, said.reason, author, said.emergency))
         self._made.append(made)
         self._enter(said, made.window)
 
@@ -99,7 +101,8 @@ class _Import:
             self._enter(said, latest.window)
             return
         is_running = latest.start <= self._now
-        if said.start != latest.start and (said.start > self._now if is_running else said.start <= self._now):
+        is_put_off = said.start != latest.start and (said.start > self._now if is_running else said.start <= self._now)
+        if is_put_off or said.emergency != latest.emergency:
             self._act(latest.window, cancelled)
             self._announce(said)
             return
@@ -128,8 +131,12 @@ class _Import:
         self._made.append(self._desk.change(window, change, self._author))
 
     def _enter(self, said: Said, window: str) -> None:
-        self._desk.enter(Entry(self._calendar, said.uid, said.recurrence, said.sequence, *_facts(said), window))
+        start, end, is_off, scope, reason, emergency = _facts(said)
+        self._desk.enter(
+            Entry(self._calendar, said.uid, said.recurrence, said.sequence, start, end, is_off, scope, reason, window,
+                  emergency)
+        )  # fmt: skip
 
 
-def _facts(said: Said | Entry) -> tuple[Instant, Instant, bool, tuple[str, ...], str]:
-    return said.start, said.end, said.is_off, said.scope, said.reason
+def _facts(said: Said | Entry) -> tuple[Instant, Instant, bool, tuple[str, ...], str, bool]:
+    return said.start, said.end, said.is_off, said.scope, said.reason, said.emergency

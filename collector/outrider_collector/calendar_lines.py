@@ -23,7 +23,7 @@ _ONE = {
     "UID", "SEQUENCE", "STATUS", "SUMMARY", "DTSTART", "DTEND", "DURATION", "RRULE", "RECURRENCE-ID", "METHOD",
     "X-WR-TIMEZONE",
 }  # fmt: skip
-_MANY = {"EXDATE", "RDATE", "EXRULE", "X-OUTRIDER-SCOPE"}
+_MANY = {"EXDATE", "RDATE", "EXRULE", "X-OUTRIDER-SCOPE", "CATEGORIES"}
 
 
 class CalendarError(ValueError):

@@ -10,6 +10,7 @@ Rules
    DTEND lasts equally long, in exact time, each time (3.8.5.3).
 4. STATUS:CANCELLED takes a window back; without RECURRENCE-ID, every occurrence of its UID (RFC 5546, 3.2.5). A
    TENTATIVE event announces nothing yet: it is as if it were not there.
+   CATEGORIES with EMERGENCY among them marks emergency maintenance.
 5. One mistake, and nothing of the calendar is used.
 """
 
@@ -42,7 +43,8 @@ _DURATION = re.compile(r"\+?P(?:(\d{1,4})W)?(?:(\d{1,4})D)?(?:T(?:(\d{1,6})H)?(?
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a calendar says of one window. `recurrence` is the start that the rule gave it; empty without a rule."""
+    """What a calendar says of one window. `recurrence` is the start that the rule gave it; empty without a rule. `line`
+    is the event's; for a file of windows, the window's number."""
 
     uid: str
     recurrence: str
@@ -53,16 +55,20 @@ class Said:
     scope: tuple[str, ...]
     reason: str
     line: int = 0
+    emergency: bool = False
+    author: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """A calendar. `is_whole`: what is not in it is gone; else it is a message about some events (RFC 5546).
-    `taken_back` are the UIDs of events that are off as a whole, with the SEQUENCE that says so."""
+    `taken_back` are the UIDs of events that are off as a whole, with the SEQUENCE that says so; of those in `named` all
+    is said, and occurrences that are not in it are gone."""
 
     said: tuple[Said, ...]
     is_whole: bool
     taken_back: tuple[tuple[str, int], ...] = ()
+    named: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +168,7 @@ class _Event:
         start = self._moment(at, at.value)
         said = Said(
             uid, recurrence, self._sequence(), start.instant, self._end(start), self.is_off, self._scope,
-            self._event.text("SUMMARY"), self._event.line,
+            self._event.text("SUMMARY"), self._event.line, self._is_emergency(),
         )  # fmt: skip
         self._check(said, at)
         if self._event.every("EXRULE"):
@@ -228,6 +234,10 @@ class _Event:
                 if found.is_day != first.is_day:
                     raise each.error("is a day where DTSTART is a time, or a time where it is a day")
                 yield found
+
+    def _is_emergency(self) -> bool:
+        categories = ",".join(each.value for each in self._event.every("CATEGORIES"))
+        return "EMERGENCY" in (each.strip().upper() for each in categories.split(","))
 
     def _sequence(self) -> int:
         text = self._event.text("SEQUENCE", "0")

@@ -25,12 +25,15 @@ _log = logging.getLogger("outrider.calendars")
 
 @dataclass(slots=True)
 class Followed:
-    """A calendar, and how the last look at it went: `trouble` is empty after a good one."""
+    """A calendar, and how the last look at it went: `trouble` is empty after a good one. `failures` counts looks that
+    failed, `taken` the versions of windows that were recorded from it, both since the collector began."""
 
     setting: CalendarSetting
     looked_at: Instant | None = None
     read_at: Instant | None = None
     trouble: str = ""
+    failures: int = 0
+    taken: int = 0
 
     def plain(self) -> Plain:
         return {
@@ -53,10 +56,12 @@ async def look(rooms: Rooms, followed: Followed) -> None:
         found = await asyncio.to_thread(take_calendar, rooms, wanted, raw)
     except (SourceError, ValueError, StoreFailedError) as error:
         followed.trouble = str(error)
+        followed.failures += 1
         if followed.trouble != before:
             _log.warning("calendar %s: %s; nothing was changed", setting.name, error)
         return
     followed.read_at, followed.trouble = followed.looked_at, ""
+    followed.taken += len(found["recorded"])
     if found["recorded"]:
         _log.info("calendar %s: %d versions recorded", setting.name, len(found["recorded"]))
 

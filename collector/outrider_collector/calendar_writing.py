@@ -38,6 +38,8 @@ def _event(history: tuple[Announcement, ...]) -> Event:
     event.add("dtstart", _moment(latest.start))
     event.add("dtend", _moment(max(latest.end, latest.start + SECOND)))
     event.add("status", "CANCELLED" if latest.act is Act.CANCEL else "CONFIRMED")
+    if latest.emergency:
+        event.add("categories", ["EMERGENCY"])
     event.add("summary", _one_line(latest.reason) or "Maintenance")
     for pattern in latest.scope:
         event.add("x-outrider-scope", vText(_one_line(pattern)))  # a bare text would go in unescaped

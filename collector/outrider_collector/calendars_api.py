@@ -1,4 +1,4 @@
-"""Calendars over HTTP: in, all or nothing, and out.
+"""Calendars, and files of windows, over HTTP: in, all or nothing, and out.
 
 The libraries that read and write them are loaded when the first calendar comes, so that nobody else waits for them.
 """
@@ -6,17 +6,22 @@ The libraries that read and write them are loaded when the first calendar comes,
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
-from outrider_collector.access.gate import signed
+from outrider_collector.access.gate import is_known, signed
 from outrider_collector.rooms import ROOMS, Rooms, json_answer
 from outrider_collector.statement import Plain, announcement
 from outrider_collector.window_fields import known_checks, read_flag, read_zone, refusal, unknown_check
 
-_IMPORT_FIELDS = ("calendar", "timezone", "scope", "author", "allow_unknown_checks", "dry_run")
+if TYPE_CHECKING:
+    from outrider_collector.calendar_reading import Reading, Said
+
+_FORMATS = ("ics", "yaml")
+_IMPORT_FIELDS = ("calendar", "format", "timezone", "scope", "author", "allow_unknown_checks", "dry_run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,9 @@ class CalendarText:
     scope: tuple[str, ...] = ("*",)
     author: str = ""
     allow_unknown_checks: bool = False
+    format: str = "ics"
+    is_signed: bool = False
+    """Whether the author proved who they are: what a file says of authors is a note then."""
 
 
 def add_exchange(app: web.Application) -> None:
@@ -59,30 +67,49 @@ async def _import(request: web.Request) -> web.Response:
         tuple(query.getall("scope", ["*"])),
         signed(request, query.get("author", "")),
         allow_unknown_checks=read_flag("allow_unknown_checks", query.get("allow_unknown_checks")),
+        format=query.get("format", "ics"),
+        is_signed=is_known(request),
     )
+    if wanted.format not in _FORMATS:
+        raise refusal(422, "format", f"{wanted.format[:40]!r} is none of {', '.join(_FORMATS)}")
     is_trial = read_flag("dry_run", query.get("dry_run"))
     raw = await request.read()
     try:
         found = await asyncio.to_thread(take_calendar, rooms, wanted, raw, is_trial=is_trial)
     except ValueError as error:
-        line = getattr(error, "line", None)
-        raise refusal(422, "" if line else "calendar", str(error)) from None
+        is_placed = hasattr(error, "line") or hasattr(error, "mistakes")
+        raise refusal(422, "" if is_placed else "calendar", str(error)) from None
     return json_answer(found)
 
 
 def take_calendar(rooms: Rooms, wanted: CalendarText, raw: bytes, *, is_trial: bool = False) -> Plain:
-    """Read a calendar and record what is new in it, all or nothing; blocks. Raises ValueError; CalendarError
-    names the line of its text."""
-    from outrider_collector.calendar_import import record
+    """Read a calendar and record what is new in it, all or nothing; blocks. Raises ValueError; CalendarError and
+    WindowFileError name the lines of its text."""
     from outrider_collector.calendar_lines import CalendarError, decode_calendar
     from outrider_collector.calendar_reading import read_calendar
+    from outrider_collector.window_file import WindowText
 
-    reading = read_calendar(decode_calendar(raw), wanted.zone, wanted.scope, rooms.clock.now())
+    now = rooms.clock.now()
+    if wanted.format == "ics":
+        return _taken(rooms, wanted, read_calendar(decode_calendar(raw), wanted.zone, wanted.scope, now), is_trial)
+    windows = WindowText(raw, wanted.zone, wanted.scope)
+    try:
+        return _taken(rooms, wanted, windows.reading(now), is_trial)
+    except CalendarError as error:
+        raise windows.mistake(error.line, error.reason) from None
+
+
+def _taken(rooms: Rooms, wanted: CalendarText, reading: Reading, is_trial: bool) -> Plain:
+    from outrider_collector.calendar_import import record
+    from outrider_collector.calendar_lines import CalendarError
+
     if not wanted.allow_unknown_checks and any(said.scope != ("*",) for said in reading.said):
         known = known_checks(rooms)
         for said in reading.said:
             if not said.is_off and (mistake := unknown_check(said.scope, known)):
                 raise CalendarError(said.line, f"scope: {mistake}")
+    if wanted.is_signed:
+        reading = replace(reading, said=tuple(_noted(each, wanted.author) for each in reading.said))
     author = wanted.author or f"calendar {wanted.name}"
     found = rooms.register.together(lambda desk: record(desk, wanted.name, author, reading), is_trial=is_trial)
     return {
@@ -92,3 +119,8 @@ def take_calendar(rooms: Rooms, wanted: CalendarText, raw: bytes, *, is_trial: b
         "unchanged": found.unchanged,
         "left_alone": found.left_alone,
     }
+
+
+def _noted(said: Said, author: str) -> Said:
+    """A window of a file under whoever sent the file, and for whom, if the file names another."""
+    return said if said.author in ("", author) else replace(said, author=f"{author}, for {said.author}")

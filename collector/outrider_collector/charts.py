@@ -173,9 +173,12 @@ class Scale:
         lowest = min(wanted) if values else min(wanted) // 100
         return cls(_round_below(lowest), _round_above(max(wanted)))
 
+    def share(self, value: Duration) -> float:
+        """How far up the scale a value lies, from 0 to 1."""
+        return log(min(max(value, self.low), self.high) / self.low) / log(self.high / self.low)
+
     def y(self, value: Duration) -> float:
-        share = log(min(max(value, self.low), self.high) / self.low) / log(self.high / self.low)
-        return round(BOTTOM - share * (BOTTOM - TOP), 1)
+        return round(BOTTOM - self.share(value) * (BOTTOM - TOP), 1)
 
     @property
     def ticks(self) -> list[Duration]:

@@ -1,59 +1,25 @@
-"""The collector's configuration, and agreements: YAML -> core values. Every mistake is told with file:line:column."""
+"""The collector's configuration, YAML -> core values. Every mistake is told with file:line:column."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from outrider.core.guarantee import Agreement, Guarantee, KnownExpiry, Measure, View
+from outrider.core.guarantee import Agreement, KnownExpiry
 from outrider.core.intervals import Interval
-from outrider.core.outcome import STANDINGS, OutcomeClass, Standing
-from outrider.core.period import PeriodKind
 from outrider.core.units import SECOND, Duration, parse_instant
 from outrider.strict_yaml import ConfigError, DurationText, Loaded, ProcessNames, default, load_file
 from outrider.zones import read_zone
 from outrider_collector.access.settings import OPEN, Access, AccessSettings, LimitsFile, TlsFile, read_access
+from outrider_collector.agreement import load_agreement
 from outrider_collector.calendar_source import is_address
 
 SHORTEST_INTERVAL: Duration = SECOND
-
-
-class GuaranteeFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One clause as its file says. Shares are written as percentages in text, "99.9%", so that they stay exact."""
-
-    id: str
-    title: str
-    measure: Measure
-    target: str
-    strict: bool = False
-    limit: DurationText | None = None
-    checks: tuple[str, ...] = ("*",)
-    slice: DurationText = default(DurationText, "60s")
-    quorum: str = "50%"
-    notice: DurationText = default(DurationText, "72h")
-    windows_excuse: bool = True
-    cap: DurationText | None = None
-    void_inflight: bool = False
-    view: View = View.NETWORK
-    coverage_floor: str = "0%"
-    period: PeriodKind = PeriodKind.MONTH
-    counts: dict[OutcomeClass, Standing] = {}
-
-
-class AgreementFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An agreement: its guarantees, the zone that its periods are cut in, and since when it holds, if that matters."""
-
-    name: str
-    timezone: str
-    in_force_from: str | None = None
-    guarantees: list[GuaranteeFile]
 
 
 class KnownExpiryFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -174,69 +140,4 @@ def _known_expiry(loaded: Loaded[CollectorFile], number: int) -> KnownExpiry:
         raise loaded.located.error(("known_expiries", number), str(error)) from None
 
 
-def load_agreement(path: Path) -> Agreement:
-    """Read an agreement. Raises ConfigError."""
-    loaded = load_file(path, AgreementFile, expand=False)
-    try:
-        zone = read_zone(loaded.value.timezone)
-    except ValueError as error:
-        raise loaded.located.error(("timezone",), str(error)) from None
-    guarantees = tuple(_guarantee(loaded, number, zone) for number in range(len(loaded.value.guarantees)))
-    try:
-        in_force_from = None if loaded.value.in_force_from is None else parse_instant(loaded.value.in_force_from)
-    except ValueError as error:
-        raise loaded.located.error(("in_force_from",), str(error)) from None
-    try:
-        return Agreement(loaded.value.name, guarantees, zone, in_force_from)
-    except ValueError as error:
-        raise loaded.located.error(("guarantees",), str(error), at_key=True) from None
-
-
-def _guarantee(loaded: Loaded[AgreementFile], number: int, zone: ZoneInfo) -> Guarantee:
-    file = loaded.value.guarantees[number]
-    at = ("guarantees", number)
-
-    def share(key: str) -> Fraction:
-        try:
-            return parse_percent(getattr(file, key))
-        except ValueError as error:
-            raise loaded.located.error((*at, key), str(error)) from None
-
-    settings: dict[str, Any] = {key: share(key) for key in ("target", "quorum", "coverage_floor")}
-    if file.limit is not None and file.limit % 1000:
-        raise loaded.located.error((*at, "limit"), "a limit must be a whole number of milliseconds")
-    try:
-        return Guarantee(
-            id=file.id,
-            title=file.title,
-            measure=file.measure,
-            strict=file.strict,
-            limit=None if file.limit is None else int(file.limit),
-            checks=file.checks,
-            slice=int(file.slice),
-            notice=int(file.notice),
-            windows_excuse=file.windows_excuse,
-            cap=None if file.cap is None else int(file.cap),
-            void_inflight=file.void_inflight,
-            view=file.view,
-            period=file.period,
-            zone=zone,
-            standings={**STANDINGS, **file.counts},
-            **settings,
-        )
-    except ValueError as error:
-        raise loaded.located.error(at, str(error)) from None
-
-
-def parse_percent(text: str) -> Fraction:
-    """Read "99.9%" as an exact fraction. Raises ValueError."""
-    number = text.removesuffix("%").strip()
-    try:
-        if not text.endswith("%") or "/" in number or "e" in number.lower():
-            raise ValueError
-        return Fraction(number) / 100
-    except (ValueError, ZeroDivisionError):
-        raise ValueError(f"{text!r} is not a percentage; write it like '99.9%'") from None
-
-
-__all__ = ["AgreementFile", "CollectorConfig", "CollectorFile", "ConfigError", "load_agreement", "load_collector"]
+__all__ = ["CollectorConfig", "CollectorFile", "ConfigError", "load_agreement", "load_collector"]

@@ -19,7 +19,7 @@ from outrider.core.measuring import BUCKET, whole_slices
 from outrider.core.outcome import Standing
 from outrider.core.sli import OUTCOME_ORDER
 from outrider.core.units import Duration, Instant, format_instant
-from outrider_collector.intake import Sender
+from outrider_collector.delivery import Sender
 from outrider_collector.statement import Plain, announcement, share
 from outrider_collector.store import Columns, Seen, Selection, Store
 
@@ -158,7 +158,9 @@ class _View:
         reference = self.agreement.guarantees[0]
         kept = np.ones(len(numbers), dtype=np.bool_)
         if reference.windows_excuse:
-            for each in excused(self.announcements, reference.notice, self.span, check, reference.excuse_cap):
+            for each in excused(
+                self.announcements, reference.notice, self.span, check, reference.excuse_cap, reference.emergency_notice
+            ):
                 inside = whole_slices(each, length)
                 kept &= (numbers < inside.start) | (numbers >= inside.stop)
         return kept
@@ -222,4 +224,5 @@ def _agent(sender: Sender) -> Plain:
         "last_seen": format_instant(sender.last_seen),
         "duplicates": sender.duplicates,
         "counts": sender.counts,
+        "ways": sender.ways,
     }

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from outrider_collector.app import RefusedError, Rooms
 from outrider_collector.evidence.sealing import Sealer
+from outrider_collector.issued.register import IssuedRegister
 from outrider_collector.store import StoreFailedError
 
 SEAL_EVERY_S = 300
@@ -19,7 +20,7 @@ SEALER = web.AppKey("sealer", Sealer)
 _log = logging.getLogger("outrider")
 
 
-def make_sealer(rooms: Rooms) -> Sealer | None:
+def make_sealer(rooms: Rooms, issued: IssuedRegister) -> Sealer | None:
     """The sealer of the configured folder; None where none is configured."""
     config = rooms.config
     if config.evidence is None:
@@ -31,6 +32,7 @@ def make_sealer(rooms: Rooms) -> Sealer | None:
         as_of=rooms.intake.as_of,
         announcements=rooms.register.announcements,
         settle=config.settle,
+        statements=lambda as_of: [each.sealed for each in issued.revisions(as_of)],
     )
 
 
@@ -74,7 +76,11 @@ async def _chain(request: web.Request) -> web.Response:
 
 
 async def _seal(request: web.Request) -> web.Response:
-    made = await asyncio.to_thread(_sealer(request).seal)
+    """`?today=true` seals days that are not over too, as partial."""
+    today = request.query.get("today", "false")
+    if today not in ("true", "false") or set(request.query) - {"today"}:
+        raise RefusedError(422, "sealing takes today=true, or nothing", field="today")
+    made = await asyncio.to_thread(_sealer(request).seal, with_today=today == "true")
     return _json({"seals": [each.plain for each in made]})
 
 

@@ -8,14 +8,17 @@ Rules
    named; nothing of its batch is kept.
 3. The answer comes after the store has synced. Batches that wait meanwhile are committed together. After a commit
    that failed, what is stored is read again: the failure may have come after the sync.
-4. Stamps of the ledger never go backwards, and none is at or before an instant that `as_of` has given.
+4. Stamps of the ledger never go backwards, and none is at or before an instant that `as_of` has given, also not where
+   the clock was set back while no collector ran: the last one given stands in a file of its own.
 5. A run whose agent knew too little of our clock is given the instant that the agent's later estimate says, which came
    with the batch; one that would lie in the future is uncertain by as much, at the least.
+6. An agent's counts, the losses it declares and the stamps it brings back are synced (`delivery`) before its answer.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 from bisect import bisect_right, insort
@@ -24,14 +27,19 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from operator import attrgetter
+from pathlib import Path
 from typing import TypeAlias
 
 from outrider.clock import Clock
 from outrider.codecs.records import BatchError, decode_record
 from outrider.core.clock_estimate import LARGEST_ERROR, Estimate
+from outrider.core.intervals import Interval, Intervals
 from outrider.core.outcome import OutcomeClass
-from outrider.core.units import Instant
-from outrider.core.wire import Batch, BatchAnswer, Phases, RunRecord, digest
+from outrider.core.units import DAY, Instant
+from outrider.core.wire import Batch, BatchAnswer, Entry, Phases, RunRecord, Stamp, digest
+from outrider_collector.delivery import DeliveryLedger, Heard, Restored, Sender, without
+from outrider_collector.evidence.files import write_whole
+from outrider_collector.stamps import Stamper
 from outrider_collector.store import NewRecord, Store, StoreFailedError
 
 _MOST_AT_ONCE = 200
@@ -39,17 +47,21 @@ _LARGEST = 2**62
 _SHOWN_GAPS = 100
 _MOST_STEPS = 128
 _LONGEST = 2**53
+_LONGEST_RUN = DAY
+"""Latencies are added up in 64 bits: so long ones cannot overflow the sums of a hundred million runs."""
 _LAST_INSTANT = 2**57  # in the year 6537
 _LARGEST_STATUS = 2**31 - 1
 _phases = attrgetter(*Phases.__slots__)
 
 
 class ConflictError(Exception):
-    """The same seq came with another content (409)."""
+    """The same seq came with another content (409). It is the first such seq of the batch; `known` is how the digest
+    begins that is stored."""
 
-    def __init__(self, seq: int) -> None:
+    def __init__(self, seq: int, known: int) -> None:
         super().__init__(f"record {seq} was stored before with another content; begin a new epoch")
         self.seq = seq
+        self.known = f"{known:016x}"
 
 
 class UnreadableError(Exception):
@@ -72,6 +84,8 @@ def _out_of_range(record: RunRecord) -> str:
         return "an instant"
     if min(durations) < 0 or max(durations) > _LONGEST:
         return "a duration"
+    if record.latency > _LONGEST_RUN:
+        return "a latency of more than a day"
     if min(statuses) < 0 or max(statuses) > _LARGEST_STATUS:
         return "a status"
     return "the number of steps" if len(record.steps) > _MOST_STEPS else ""
@@ -116,37 +130,57 @@ class Extents:
         return self._ranges[-1][1] if self._ranges else 0
 
     def gaps(self) -> tuple[tuple[int, int], ...]:
-        """The ranges below the high-water mark that never came; the last of them, should there be very many."""
+        """The ranges below the high-water mark that never came."""
         edges = [0, *(edge for pair in self._ranges for edge in pair)]
         pairs = zip(edges[0::2], edges[1::2], strict=False)
-        return tuple((last + 1, first - 1) for last, first in pairs if first > last + 1)[-_SHOWN_GAPS:]
+        return tuple((last + 1, first - 1) for last, first in pairs if first > last + 1)
 
 
 def _extents(store: Store) -> defaultdict[tuple[str, str], Extents]:
     return defaultdict(Extents, {key: Extents(ranges) for key, ranges in store.extents().items()})
 
 
+def _last_given(path: Path | None) -> Instant:
+    """The instant in the file; -1 where there is none, or what is in it is none."""
+    if path is None:
+        return -1
+    try:
+        found = int(path.read_bytes()[:30])
+    except (OSError, ValueError):
+        return -1
+    return found if 0 <= found <= _LAST_INSTANT else -1
+
+
 _Waiting: TypeAlias = tuple[Batch, Instant, Future[BatchAnswer]]
 
 
 @dataclass(frozen=True, slots=True)
-class Sender:
-    """What the collector knows of an agent, from its batches."""
+class _Taken:
+    """A batch that is in order, and what of it is new."""
 
-    agent: str
-    region: str
-    epoch: str
-    software: str
-    counts: dict[str, int]
-    last_seen: Instant
-    duplicates: int
+    batch: Batch
+    received_at: Instant
+    future: Future[BatchAnswer]
+    fresh: tuple[NewRecord, ...]
 
 
 class Intake:
     """Takes batches from many agents; one thread commits. `close` lets it end."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
-        self.senders: dict[str, Sender] = {}
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        given: Path | None = None,
+        ledger: DeliveryLedger | None = None,
+        stamper: Stamper | None = None,
+    ) -> None:
+        """`given` is the file that keeps the last instant of `as_of`; without one it is not kept."""
+        self.ledger = ledger or DeliveryLedger()
+        self.senders: dict[str, Sender] = {each.agent: each for each in self.ledger.latest()}
+        self.foreign_stamps = 0
+        self._lost = dict(self.ledger.lost())
+        self._stamper = stamper or Stamper()
         self.trouble = ""
         self._store = store
         self._clock = clock
@@ -154,7 +188,8 @@ class Intake:
         self._is_doubtful = False
         self._is_closed = False
         self._ledger = threading.Lock()
-        self._earliest_stamp: Instant = store.last_recorded()
+        self._given = given
+        self._earliest_stamp: Instant = max(store.last_recorded(), _last_given(given) + 1)
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="intake", daemon=True)
         self._thread.start()
@@ -180,7 +215,15 @@ class Intake:
         with self._ledger:
             now = max(self._clock.now(), self._earliest_stamp)
             self._earliest_stamp = now + 1
+            if self._given is not None:
+                with contextlib.suppress(OSError):  # a disk that is full refuses nobody a statement
+                    write_whole(self._given, str(now).encode())
             return now
+
+    def stamp_after(self, instant: Instant) -> None:
+        """Let no stamp be at or before an instant that a statement was issued as of, whatever the clock says now."""
+        with self._ledger:
+            self._earliest_stamp = max(self._earliest_stamp, instant + 1)
 
     def close(self) -> None:
         """Commit what waits, then refuse the rest."""
@@ -206,7 +249,7 @@ class Intake:
             self._fail(taken, error)
             return
         new: dict[tuple[str, str, int], NewRecord] = {}
-        accepted: list[tuple[Batch, Instant, Future[BatchAnswer], int]] = []
+        accepted: list[_Taken] = []
         for batch, received_at, future in taken:
             try:
                 fresh = self._new_of(batch, new)
@@ -214,17 +257,23 @@ class Intake:
                 future.set_exception(error)
             else:
                 new |= {(record.agent, record.epoch, record.seq): record for record in fresh}
-                accepted.append((batch, received_at, future, len(fresh)))
+                accepted.append(_Taken(batch, received_at, future, tuple(fresh)))
         try:
             stamp = self._append(list(new.values()))
         except Exception as error:
             self._is_doubtful = True
-            self._fail([(batch, received_at, future) for batch, received_at, future, _ in accepted], error)
+            self._fail([(each.batch, each.received_at, each.future) for each in accepted], error)
             return
         for record in new.values():
             self._extents[record.agent, record.epoch].add(record.seq)
-        for batch, received_at, future, stored in accepted:
-            future.set_result(self._answer(batch, received_at, stamp, stored))
+        try:
+            self._note(accepted, stamp)
+            answers = [self._answer(each, stamp) for each in accepted]
+        except Exception as error:
+            self._fail([(each.batch, each.received_at, each.future) for each in accepted], error)
+            return
+        for each, answer in zip(accepted, answers, strict=True):
+            each.future.set_result(answer)
 
     def _append(self, records: list[NewRecord]) -> Instant:
         """Commit under a stamp of its own (rule 4)."""
@@ -254,12 +303,12 @@ class Intake:
                     first, last = batch.entries[0].seq, batch.entries[-1].seq
                     known = self._store.digests(batch.agent, batch.epoch, first, last)
                 if known.get(entry.seq, short) != short:
-                    raise ConflictError(entry.seq)
+                    raise ConflictError(entry.seq, known[entry.seq])
             elif twin is None:
                 record = self._read(entry.seq, entry.body, batch.clock)
                 fresh.append(NewRecord(batch.agent, batch.epoch, entry.seq, short, record))
             elif twin.digest != short:
-                raise ConflictError(entry.seq)
+                raise ConflictError(entry.seq, twin.digest)
         return fresh
 
     def _read(self, seq: int, body: bytes, estimate: Estimate | None) -> RunRecord:
@@ -274,25 +323,69 @@ class Intake:
             raise UnreadableError(seq, f"{wrong} is out of range")
         return record
 
-    def _answer(self, batch: Batch, received_at: Instant, stamp: Instant, stored: int) -> BatchAnswer:
+    def _note(self, accepted: list[_Taken], stamp: Instant) -> None:
+        """Rule 5."""
+        heard = Heard()
+        for each in accepted:
+            batch = each.batch
+            who = batch.agent, batch.epoch
+            before = self.senders.get(batch.agent)
+            duplicates = len(batch.entries) - len(each.fresh) + (before.duplicates if before else 0)
+            counts = dict(batch.counts)
+            heard.senders[who] = self.senders[batch.agent] = Sender(
+                batch.agent, batch.region, batch.epoch, batch.software, counts, stamp, duplicates
+            )
+            heard.losses += [(who, lost) for lost in batch.lost]
+            heard.restored += self._restored(each, stamp)
+        self.ledger.keep(heard, stamp)
+        for who, lost in heard.losses:
+            self._lost[who] = self._lost.get(who, Intervals()) | Intervals((Interval(lost.first, lost.last + 1),))
+
+    def _restored(self, taken: _Taken, now: Instant) -> list[Restored]:
+        """Which of the new records bring a stamp of ours; a stamp that is not makes them no worse than new."""
+        batch, fresh = taken.batch, {record.seq for record in taken.fresh}
+        if not batch.stamps or not fresh:
+            return []
+        entries = {entry.seq: entry for entry in batch.entries if entry.seq in fresh}
+        found = []
+        for each in batch.stamps:
+            entry = entries.get(each.seq)
+            if entry is None:
+                continue
+            if each.recorded_at < now and self._stamper.is_ours(
+                batch.agent, batch.epoch, entry, each.recorded_at, each.signature
+            ):
+                found.append(Restored(batch.agent, batch.epoch, each.seq, each.recorded_at))
+            else:
+                self.foreign_stamps += 1
+        return found
+
+    def _stamps(self, taken: _Taken, stamp: Instant) -> tuple[Stamp, ...]:
+        """A signed stamp for each record of the batch: of those that were stored before, the one they got then."""
+        batch = taken.batch
+        fresh = {record.seq for record in taken.fresh}
+        recorded = dict.fromkeys(fresh, stamp)
+        if batch.entries and len(fresh) < len(batch.entries):
+            first, last = batch.entries[0].seq, batch.entries[-1].seq
+            recorded = self._store.recorded(batch.agent, batch.epoch, first, last) | recorded
+
+        def signed(entry: Entry) -> Stamp:
+            at = recorded[entry.seq]
+            return Stamp(entry.seq, at, self._stamper.signature(batch.agent, batch.epoch, entry, at))
+
+        return tuple(signed(entry) for entry in batch.entries if entry.seq in recorded)
+
+    def _answer(self, taken: _Taken, stamp: Instant) -> BatchAnswer:
+        batch = taken.batch
         extents = self._extents[batch.agent, batch.epoch]
-        duplicates = len(batch.entries) - stored
-        before = self.senders.get(batch.agent)
-        self.senders[batch.agent] = Sender(
-            batch.agent,
-            batch.region,
-            batch.epoch,
-            batch.software,
-            dict(batch.counts),
-            stamp,
-            duplicates + (before.duplicates if before else 0),
-        )
+        lost = self._lost.get((batch.agent, batch.epoch), Intervals())
         return BatchAnswer(
-            high_water=extents.high_water,
-            stored=stored,
-            duplicates=duplicates,
-            received_at=received_at,
+            high_water=max(extents.high_water, lost.members[-1].end - 1 if lost else 0),
+            stored=len(taken.fresh),
+            duplicates=len(batch.entries) - len(taken.fresh),
+            received_at=taken.received_at,
             answered_at=self._clock.now(),
             recorded_at=stamp,
-            gaps=extents.gaps(),
+            gaps=without(extents.gaps(), lost)[-_SHOWN_GAPS:],
+            stamps=self._stamps(taken, stamp),
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
 
 from aiohttp import web
 
@@ -17,10 +18,15 @@ from outrider_collector.accounting import Accountant
 from outrider_collector.app import Rooms, build_app
 from outrider_collector.calendar_schedule import add_calendars, follow
 from outrider_collector.config import CollectorConfig
+from outrider_collector.delivery import DeliveryLedger
 from outrider_collector.evidence_api import add_evidence, keep_sealed, make_sealer
+from outrider_collector.house_metrics import HouseMetrics
 from outrider_collector.intake import Intake
+from outrider_collector.issued.api import add_issued, keep_looked_at, make_issuer
+from outrider_collector.issued.register import IssuedRegister
 from outrider_collector.metrics import CollectorMetrics
-from outrider_collector.pages import add_pages, running_accounts
+from outrider_collector.pages import add_pages, count_running
+from outrider_collector.stamps import Stamper
 from outrider_collector.store import StoreFailedError
 from outrider_collector.store.duckdb_store import DuckdbStore
 from outrider_collector.summaries import Summaries
@@ -32,66 +38,68 @@ COUNT_EVERY_S = 300
 @asynccontextmanager
 async def opened(config: CollectorConfig, clock: Clock) -> AsyncIterator[web.Application]:
     """The collector's application with its store open. Raises StoreFailedError where it cannot be opened."""
-    store = await asyncio.to_thread(DuckdbStore, config.store)
-    try:
-        intake = Intake(store, clock)
-    except BaseException:
-        store.close()
-        raise
-    try:
-        windows = config.store.with_suffix(".windows.sqlite")
-        register = WindowRegister(windows, clock, earliest=lambda: intake.earliest_stamp)
-    except BaseException:
-        intake.close()
-        store.close()
-        raise
-    summaries = Summaries(store)
-    rooms = Rooms(
+    with ExitStack() as stack:
+        rooms = await asyncio.to_thread(_open, config, clock, stack)
+        app = build_app(rooms)
+        add_pages(app)
+        register = IssuedRegister(_beside(config, "statements.sqlite"), clock, lambda: rooms.intake.earliest_stamp)
+        stack.callback(register.close)
+        rooms.intake.stamp_after(register.last_as_of())
+        issuer, sealer, calendars = make_issuer(rooms, register), make_sealer(rooms, register), add_calendars(app)
+        add_issued(app, issuer)
+        add_evidence(app, sealer)
+        registers = await asyncio.to_thread(open_registers, rooms)
+        if registers is not None:
+            stack.callback(registers.close)
+        add_access(app, Gate(config.access, clock, rooms.metrics.registry, registers))
+        add_login(app)
+        rooms.metrics.registry.register(HouseMetrics(calendars, sealer, issuer))
+        running = [_keep_counted(rooms), keep_looked_at(issuer), *(follow(rooms, each) for each in calendars)]
+        if sealer is not None:
+            running.append(keep_sealed(sealer))
+        background = [asyncio.create_task(each) for each in running]
+        try:
+            yield app
+        finally:
+            rooms.accountant.summaries.stop()
+            for each in background:
+                each.cancel()
+            await asyncio.wait(background)
+            if sealer is not None:
+                await asyncio.to_thread(sealer.close)
+            await asyncio.to_thread(rooms.intake.close)
+
+
+def _beside(config: CollectorConfig, name: str) -> Path:
+    """A file of the collector's that lies beside its store."""
+    return config.store.with_suffix(f".{name}")
+
+
+def _open(config: CollectorConfig, clock: Clock, stack: ExitStack) -> Rooms:
+    """Everything that keeps something, each closed by the stack in the order opposite to this one; blocks."""
+    store = DuckdbStore(config.store)
+    stack.callback(store.close)
+    ledger = DeliveryLedger(_beside(config, "delivery.sqlite"))
+    stack.callback(ledger.close)
+    intake = Intake(store, clock, _beside(config, "as-of"), ledger, Stamper(_beside(config, "stamps.key")))
+    stack.callback(intake.close)
+    windows = WindowRegister(_beside(config, "windows.sqlite"), clock, earliest=lambda: intake.earliest_stamp)
+    stack.callback(windows.close)
+    return Rooms(
         config=config,
         clock=clock,
         store=store,
         intake=intake,
-        register=register,
-        accountant=Accountant(store, config.agreement, config.settle, config.known_expiries, summaries),
+        register=windows,
+        accountant=Accountant(store, config.agreement, config.settle, config.known_expiries, Summaries(store)),
         metrics=CollectorMetrics(intake),
     )
-    app = build_app(rooms)
-    add_pages(app)
-    try:
-        registers = open_registers(rooms)
-    except BaseException:
-        register.close()
-        intake.close()
-        store.close()
-        raise
-    add_access(app, Gate(config.access, clock, rooms.metrics.registry, registers))
-    add_login(app)
-    sealer = make_sealer(rooms)
-    add_evidence(app, sealer)
-    background = {asyncio.create_task(_keep_counted(rooms))}
-    background |= {asyncio.create_task(follow(rooms, each)) for each in add_calendars(app)}
-    if sealer is not None:
-        background.add(asyncio.create_task(keep_sealed(sealer)))
-    try:
-        yield app
-    finally:
-        summaries.stop()
-        for each in background:
-            each.cancel()
-        await asyncio.wait(background)
-        if sealer is not None:
-            await asyncio.to_thread(sealer.close)
-        await asyncio.to_thread(intake.close)
-        register.close()
-        if registers is not None:
-            registers.close()
-        store.close()
 
 
 async def _keep_counted(rooms: Rooms) -> None:
-    """Make the running accounts now and then though nobody asks, so that whoever asks at the end of a quiet month does
-    not wait for all of it to be counted."""
+    """Make the running statements now and then though nobody asks, so that whoever asks at the end of a quiet month
+    does not wait for all of it to be counted."""
     while True:
         with contextlib.suppress(StoreFailedError):  # whoever asks is told; it may be well again by the next time
-            await asyncio.to_thread(running_accounts, rooms)
+            await asyncio.to_thread(count_running, rooms)
         await asyncio.sleep(COUNT_EVERY_S)

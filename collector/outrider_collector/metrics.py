@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from outrider.core.units import SECOND
@@ -34,6 +34,17 @@ class _Senders(Collector):
                 ledger.add_metric([sender.agent, sender.region, sender.epoch, term], value)
         yield seen
         yield ledger
+        balance = GaugeMetricFamily(
+            "outrider_runs_unaccounted",
+            "Scheduled runs without a term in their agent's ledger: those under way; never below 0",
+            labels=["agent", "region", "epoch"],
+        )
+        for sender in list(self._intake.senders.values()):
+            balance.add_metric([sender.agent, sender.region, sender.epoch], sender.ways["under_way"])
+        yield balance
+        yield CounterMetricFamily(
+            "outrider_stamps_foreign", "Stamps sent again that were not ours", value=self._intake.foreign_stamps
+        )
 
 
 class CollectorMetrics:

@@ -3,8 +3,9 @@
 Rules
 -----
 1. Percentages come from the statement and are printed as they are; nothing is computed from a printed figure.
-2. Where an availability guarantee has several checks, the one with the lowest `low` is shown, and the verdict is the
-   guarantee's. A check without a verdict has no percentage, and is shown only where none has one.
+2. Where an availability guarantee has several checks, the one with the worst verdict is shown, of equals the one with
+   the lowest `low`, and the verdict is the guarantee's. Checks that are one service are shown as one. A check without a
+   verdict has no percentage, and is shown only where none has one.
 3. The last run of a check in a region is no news once it is older than three intervals and the time that results may
    be under way (`settle`): no data.
 4. A check that fell silent before the lookback began keeps its place, with no data: silence must show.
@@ -23,6 +24,7 @@ from outrider.core.intervals import Interval
 from outrider.core.outcome import OutcomeClass
 from outrider.core.period import PeriodKind
 from outrider.core.units import MINUTE, Duration, Instant, format_duration, parse_instant, to_datetime
+from outrider.core.verdict import Verdict
 from outrider_collector.charts import LatencyChart, Point, Shade, latency, latency_chart
 from outrider_collector.page_values import (
     HEARD,
@@ -135,6 +137,8 @@ def _period(kind: PeriodKind, start: Instant, zone: ZoneInfo) -> str:
     if kind is PeriodKind.MONTH:
         return f"{first:%B %Y}"
     day = f"{first.day} {first:%B %Y}"
+    if kind is PeriodKind.ROLLING:
+        return f"the last days, up to {day}"
     return f"the week from {first:%A} {day}" if kind is PeriodKind.WEEK else day
 
 
@@ -142,7 +146,7 @@ def _clause(plain: Plain) -> Clause:
     parts: list[Plain] = plain["checks"]
     thinnest, coverage = _lowest_coverage(parts)
     is_pooled = "limit_us" in plain
-    part = None if is_pooled else _lowest(parts)
+    part = None if is_pooled else plain["together"] or _lowest(parts)
     adjusted, raw = _figures(plain, part)
     target = f"{'more than' if plain['target']['strict'] else 'at least'} {plain['target']['percent']}"
     longest = max((each["excused_us"] for each in ([part] if part else parts)), default=0)
@@ -151,11 +155,11 @@ def _clause(plain: Plain) -> Clause:
         title=plain["title"],
         target=target + (f" within {latency(plain['limit_us'])}" if is_pooled else ""),
         mark=VERDICTS[plain["verdict"]],
-        reason=_reason(plain, parts),
+        reason=_reason(plain),
         figure=adjusted,
         bounds=_bounds(part),
         raw=raw,
-        check=f"{part['check']}, the lowest of {len(parts)} checks" if part is not None and len(parts) > 1 else None,
+        check=_which(plain, part, len(parts)),
         excused=("" if part else "up to ") + format_duration(longest) if longest else None,
         coverage=coverage,
         thinnest=thinnest,
@@ -176,10 +180,24 @@ def _other_view(views: Sequence[Plain]) -> str | None:
     return f"{_VIEWS[other['view']]}: {other['verdict']}, {figure}; {other['partner_failed']} runs failed at a partner"
 
 
+def _which(plain: Plain, part: Plain | None, checks: int) -> str | None:
+    """Whose figure it is, where there are several checks."""
+    if part is None or checks < 2:
+        return None
+    if plain["together"]:
+        return str(part["check"])
+    which = "which decides" if part["check"] == plain["decided_by"] else "the lowest"
+    return f"{part['check']}, {which} of {checks} checks"
+
+
 def _lowest(parts: Sequence[Plain]) -> Plain | None:
     """Rule 2."""
     judged = [part for part in parts if part["verdict"] != "no data" and part["adjusted"]["low"]]
-    return min(judged, key=lambda part: _fraction(part["adjusted"]["low"]), default=parts[0] if parts else None)
+    return min(judged, key=_rank, default=parts[0] if parts else None)
+
+
+def _rank(part: Plain) -> tuple[int, Fraction]:
+    return list(Verdict).index(Verdict(part["verdict"])), _fraction(part["adjusted"]["low"])
 
 
 def _fraction(share: Plain) -> Fraction:
@@ -206,13 +224,10 @@ def _bounds(part: Plain | None) -> str | None:
     return f"{low} to {high} with what is unknown"
 
 
-def _reason(plain: Plain, parts: Sequence[Plain]) -> str:
+def _reason(plain: Plain) -> str:
     if plain["measured"] is None:
         return "nothing is old enough to be judged yet"
-    decisive = [part["check"] for part in parts if part["verdict"] == plain["verdict"]]
-    if len(parts) > 1 and decisive and "limit_us" not in plain:
-        return f"{decisive[0]}: {plain['reason']}"
-    return str(plain["reason"])
+    return f"{plain['decided_by']}: {plain['reason']}" if plain["decided_by"] else str(plain["reason"])
 
 
 def _lowest_coverage(parts: Sequence[Plain]) -> tuple[str | None, str | None]:
@@ -318,7 +333,7 @@ def _window(plain: Plain, statements: Sequence[tuple[PeriodKind, Plain]]) -> Win
         start=parse_instant(plain["start"]),
         end=parse_instant(plain["end"]),
         scope=", ".join("every check" if pattern == "*" else pattern for pattern in plain["scope"]),
-        reason=plain["reason"],
+        reason=("emergency: " if plain.get("emergency") else "") + plain["reason"],
         announced_at=parse_instant(plain["announced_at"]),
         excuses=tuple(excuses),
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
@@ -27,9 +27,10 @@ from outrider.core.period import Calendar, PeriodKind
 from outrider.core.units import DAY, HOUR, MINUTE, SECOND, Duration, Instant, format_instant, to_datetime
 from outrider.redact import printable
 from outrider_collector.access.gate import signed_in
+from outrider_collector.accounting import Accountant, Basis
 from outrider_collector.app import ROOMS, Rooms, current
 from outrider_collector.page_reading import make_page
-from outrider_collector.statement import Plain, make_statement
+from outrider_collector.statement import Plain, make_accounts, make_statement
 from outrider_collector.store import StoreFailedError
 
 ACCOUNTS_FRESH: Duration = 10 * SECOND
@@ -89,17 +90,32 @@ def add_pages(app: web.Application) -> None:
 
 
 def running_accounts(rooms: Rooms) -> list[tuple[PeriodKind, Plain]]:
-    """For each calendar of the agreement the statement of the period that runs, of its own guarantees; blocks."""
+    """For each calendar of the agreement the statement of the period that runs, of its own guarantees, without what is
+    shown day by day; blocks."""
+    return [
+        (kind, make_accounts(accountant, rooms.store, basis, f"the running {kind}")[1])
+        for kind, accountant, basis in _running(rooms)
+    ]
+
+
+def count_running(rooms: Rooms) -> None:
+    """Count all that the statements of the running periods need, so that they are quick when they are asked for."""
+    for kind, accountant, basis in _running(rooms):
+        make_statement(accountant, rooms.store, basis, f"the running {kind}")
+
+
+def _running(rooms: Rooms) -> Iterator[tuple[PeriodKind, Accountant, Basis]]:
     config, now = rooms.config, rooms.clock.now()
     calendars: dict[Calendar, list[Guarantee]] = {}
     for guarantee in config.agreement.guarantees:
         calendars.setdefault(guarantee.calendar, []).append(guarantee)
-    made = []
     for calendar, guarantees in calendars.items():
         accountant = rooms.accountant.only(tuple(guarantees))
-        basis = accountant.basis(calendar.containing(now), now, rooms.register.announcements())
-        made.append((calendar.kind, make_statement(accountant, rooms.store, basis, f"the running {calendar.kind}")))
-    return made
+        # What rolls ends with what can be judged, which just after midnight is still the day before.
+        unjudged = config.settle + max(each.slice for each in guarantees)
+        at = now - unjudged if calendar.kind is PeriodKind.ROLLING else now
+        basis = accountant.basis(calendar.containing(at), now, rooms.register.announcements())
+        yield calendar.kind, accountant, basis
 
 
 def _render(

@@ -28,12 +28,13 @@ class RefusedError(Exception):
         error: str,
         seq: int | None = None,
         field: str | None = None,
+        digest: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(error)
         self.status = status
         self.headers = dict(headers or {})
-        self.refusal = Refusal(error, seq, field)
+        self.refusal = Refusal(error, seq, field, digest)
 
 
 @dataclass(frozen=True, slots=True)

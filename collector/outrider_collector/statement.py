@@ -2,10 +2,14 @@
 
 Shares are given as numerator, denominator and a percentage that is cut, never rounded. Durations are microseconds
 under keys that end in `_us`; instants are RFC 3339 in UTC. Made again from the same facts it comes out the same.
+
+A clause that is judged over periods of its own lists them, each whole, under `periods`; its other figures are those of
+the period that decides. `decided_by` is the check that decides, where there are several.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from importlib.metadata import version
 from math import ceil
@@ -13,20 +17,24 @@ from typing import Any
 
 import numpy as np
 
-from outrider.core.guarantee import Guarantee, View
+from outrider.core.guarantee import Guarantee, Measure, View
 from outrider.core.intervals import Interval, Intervals
 from outrider.core.maintenance import Act, Announcement, excused, excused_by, histories
-from outrider.core.margin import Margin, availability_margin, lowest_coverage, margin_of_checks, response_margin
+from outrider.core.margin import Margin, availability_margin, margin_of_parts, response_margin
 from outrider.core.outcome import OutcomeClass, Standing
 from outrider.core.sli import OUTCOME_ORDER, Availability, ResponseTime
 from outrider.core.uncertainty import samples_to_prove, wilson
 from outrider.core.units import Duration, Instant, format_instant
 from outrider.core.verdict import Verdict, cut_percent, worst
-from outrider_collector.accounting import Account, Accountant, Basis, Part
+from outrider_collector.accounting import Accountant, Basis
+from outrider_collector.accounts import Account, Part, Pooled, coverage_of
+from outrider_collector.history import add_bands, add_days
 from outrider_collector.store import Excluded, Selection, Store
 
-SCHEMA_VERSION = 1
-MOST_OUTAGES = 100
+SCHEMA_VERSION = 2
+MOST_OUTAGES, MOST_IN_PERIODS = 100, 500
+"""Outages that are listed of a check, and of it in all the clause's own periods: each is looked up in the store."""
+
 _CAUSES_SHOWN = 5
 
 Plain = dict[str, Any]
@@ -34,11 +42,21 @@ Plain = dict[str, Any]
 
 def make_statement(accountant: Accountant, store: Store, basis: Basis, label: str) -> Plain:
     """The whole statement. Reads only."""
+    accounts, plain = make_accounts(accountant, store, basis, label)
+    for account, guarantee in zip(accounts, plain["guarantees"], strict=True):
+        add = add_days if account.guarantee.measure is Measure.AVAILABILITY else add_bands
+        add(guarantee, account, accountant, basis)
+    return plain
+
+
+def make_accounts(accountant: Accountant, store: Store, basis: Basis, label: str) -> tuple[list[Account], Plain]:
+    """The statement without what is shown day by day, and the accounts that it was made from. Reads only."""
     accounts = [accountant.account(guarantee, basis) for guarantee in accountant.agreement.guarantees]
-    touching = [each for each in histories(basis.announcements).values() if _touches(each[-1], basis.period)]
+    spans = Intervals((basis.period, *(span for account in accounts for span in account.spans)))
+    touching = [each for each in histories(basis.announcements).values() if _touches(each[-1], spans)]
     within_caps = [_within_cap(account, basis, touching) for account in accounts]
     overall = worst(account.judgement for account in accounts)
-    return {
+    return accounts, {
         "schema": SCHEMA_VERSION,
         "agreement": accountant.agreement.name,
         "timezone": accountant.agreement.zone.key,
@@ -49,12 +67,14 @@ def make_statement(accountant: Accountant, store: Store, basis: Basis, label: st
         "period": {"label": label, **_span(basis.period)},
         "as_of": format_instant(basis.as_of),
         "ledger": basis.ledger,
+        "revision": None,
+        "replaces": None,
         "verdict": overall.verdict.value,
         "guarantees": [
             _guarantee(account, [accountant.in_view(account, view, basis) for view in View], store, basis)
             for account in accounts
         ],
-        "windows": [_window(history, accounts, within_caps, basis.period) for history in touching],
+        "windows": [_window(history, accounts, within_caps) for history in touching],
     }
 
 
@@ -75,6 +95,8 @@ def _span(span: Interval) -> Plain:
 
 def _guarantee(account: Account, views: list[Account], store: Store, basis: Basis) -> Plain:
     guarantee = account.guarantee
+    periods = [_own_period(each, account, store, basis) for each in account.periods]
+    parts = next((each for each in periods if each["decides"]), None) or _parts(account, store, basis, MOST_OUTAGES)
     plain: Plain = {
         "id": guarantee.id,
         "title": guarantee.title,
@@ -83,68 +105,112 @@ def _guarantee(account: Account, views: list[Account], store: Store, basis: Basi
         "target": {**(share(guarantee.target) or {}), "strict": guarantee.strict},
         "view": guarantee.view.value,
         "notice_us": guarantee.notice,
+        **({} if guarantee.emergency_notice is None else {"emergency_notice_us": guarantee.emergency_notice}),
         "slice_us": guarantee.slice,
         "coverage_floor": share(guarantee.coverage_floor),
         "scope": list(guarantee.checks),
         "quorum": share(guarantee.quorum),
         "cap_us": guarantee.cap,
         "windows_excuse": guarantee.windows_excuse,
+        "regions": list(guarantee.regions) or None,
+        "composite": guarantee.composite.value,
         "void_inflight": guarantee.void_inflight,
         "counts": {outcome.value: guarantee.standing(outcome).value for outcome in OUTCOME_ORDER},
-        "clause_period": guarantee.period.value,
-        "is_clause_period": basis.period == guarantee.calendar.containing(basis.period.start),
+        "clause_period": guarantee.period_name,
+        "is_clause_period": bool(periods) or _is_own(guarantee, account.period),
         "measured": _span(account.measured) if account.measured else None,
         "verdict": account.judgement.verdict.value,
         "reason": account.judgement.reason,
         "margin": _plain_margin(_margin(account)),
-        "checks": [_part(part, account, store, basis) for part in account.parts],
+        "decided_by": _decided_by(account),
+        "checks": [dict(each) for each in parts["checks"]],
+        "together": parts["together"],
         "views": [{**_view(each), "decides": each.guarantee.view is guarantee.view} for each in views],
+        "periods": periods,
     }
     if account.pooled is not None and guarantee.limit is not None:
-        pooled = account.pooled
-        plain["limit_us"] = guarantee.limit
-        plain["adjusted"] = _response(pooled.adjusted)
-        plain["raw"] = _response(pooled.raw)
-        if pooled.p90_interval is not None:
-            low, high = pooled.p90_interval
-            plain["adjusted"]["p90_us_interval"] = [low, high]
-        plain["remark"] = _too_small(pooled.adjusted, guarantee)
+        plain |= {"limit_us": guarantee.limit, **_readings(account.pooled)}
+        plain["remark"] = _too_small(account.pooled.adjusted, guarantee)
     return plain
 
 
+def _is_own(guarantee: Guarantee, period: Interval) -> bool:
+    """Whether the clause is about periods like this one; one that rolls is judged over none but its own."""
+    return guarantee.rolling is not None or period == guarantee.calendar.containing(period.start)
+
+
+def _own_period(own: Account, account: Account, store: Store, basis: Basis) -> Plain:
+    """One of the clause's own periods, with all that its verdict rests on."""
+    adjusted, raw = _headline(own)
+    most = min(MOST_OUTAGES, MOST_IN_PERIODS // len(account.periods))
+    return {
+        "label": own.label,
+        **_span(own.period),
+        "measured": _span(own.measured) if own.measured else None,
+        "decides": own.period == account.period,
+        "verdict": own.judgement.verdict.value,
+        "reason": own.judgement.reason,
+        "margin": _plain_margin(_margin_of_one(own)),
+        "decided_by": _decided_by(own),
+        "adjusted": share(adjusted),
+        "raw": share(raw),
+        **_parts(own, store, basis, most),
+        "readings": None if own.pooled is None else _readings(own.pooled),
+    }
+
+
+def _decided_by(account: Account) -> str | None:
+    """The check that decides, where there are several and each is judged."""
+    decisive = account.decisive
+    if account.pooled is not None or decisive is None or decisive is account.together or len(account.parts) < 2:
+        return None
+    return decisive.check
+
+
+def _headline(account: Account) -> tuple[Fraction | None, Fraction | None]:
+    """Adjusted and raw of what decides; nothing where there is no sample (R4)."""
+    if account.pooled is not None:
+        return account.pooled.adjusted.share, account.pooled.raw.share
+    part = account.decisive
+    if part is None or part.judgement.verdict is Verdict.NO_DATA:
+        return None, None
+    return part.adjusted.figure, part.raw.figure
+
+
 def _view(account: Account) -> Plain:
-    """The clause as one view has it. A guarantee over several checks shows the part with the lowest `low`."""
-    plain: Plain = {
+    """The clause as one view has it; the figures are those of what decides."""
+    adjusted, raw = _headline(account)
+    return {
         "view": account.guarantee.view.value,
         "verdict": account.judgement.verdict.value,
         "reason": account.judgement.reason,
-        "partner_failed": sum(part.partner_failed for part in account.parts),
-    }
-    if account.pooled is not None:
-        return {**plain, "adjusted": share(account.pooled.adjusted.share), "raw": share(account.pooled.raw.share)}
-    judged = [part for part in account.parts if part.judgement.verdict is not Verdict.NO_DATA]
-    lowest = min(judged, key=lambda part: part.adjusted.low or Fraction(0), default=None)
-    return {
-        **plain,
-        "adjusted": None if lowest is None else share(lowest.adjusted.figure),
-        "raw": None if lowest is None else share(lowest.raw.figure),
+        "partner_failed": sum(part.partner_failed for each in account.periods or (account,) for part in each.parts),
+        "adjusted": share(adjusted),
+        "raw": share(raw),
     }
 
 
 def _margin(account: Account) -> Margin:
     """What would have changed the verdict of a guarantee."""
+    periods = [(each.label, each.judgement, _margin_of_one(each)) for each in account.periods]
+    return margin_of_parts(periods, "period") if periods else _margin_of_one(account)
+
+
+def _margin_of_one(account: Account) -> Margin:
+    """The same of one period."""
     guarantee = account.guarantee
+    coverage = coverage_of(guarantee, account.parts)
     if account.pooled is not None:
-        coverage = {part.check: lowest_coverage(part.adjusted) for part in account.parts}
-        known = {check: pair for check, pair in coverage.items() if pair is not None}
-        return response_margin(account.pooled.adjusted, guarantee, account.judgement, known)
+        return response_margin(account.pooled.adjusted, guarantee, account.judgement, coverage)
+    if account.together is not None:
+        return availability_margin(account.together.adjusted, guarantee, account.judgement, coverage)
     if not account.parts:
         return Margin("slices", None, f"nothing to judge: {account.judgement.reason}")
     parts = [
         (part.check, part.judgement, availability_margin(part.adjusted, guarantee, part.judgement))
         for part in account.parts
     ]
-    return margin_of_checks(parts)
+    return margin_of_parts(parts)
 
 
 def _plain_margin(margin: Margin) -> Plain:
@@ -161,6 +227,13 @@ def _too_small(response: ResponseTime, guarantee: Guarantee) -> str | None:
         f"{response.samples} samples are too few to prove {cut_percent(guarantee.target)} with 95 % confidence, "
         f"even if every one of them was good; that takes {needed}."
     )
+
+
+def _readings(pooled: Pooled) -> Plain:
+    plain = {"adjusted": _response(pooled.adjusted), "raw": _response(pooled.raw)}
+    if pooled.p90_interval is not None:
+        plain["adjusted"]["p90_us_interval"] = list(pooled.p90_interval)
+    return plain
 
 
 def _response(response: ResponseTime) -> Plain:
@@ -182,18 +255,28 @@ def _response(response: ResponseTime) -> Plain:
     }
 
 
-def _part(part: Part, account: Account, store: Store, basis: Basis) -> Plain:
+def _parts(account: Account, store: Store, basis: Basis, most: int) -> Plain:
+    """Each check, and the checks as one service where they are, with so many outages of each at most."""
+    return {
+        "checks": [_part(part, account, store, basis, most) for part in account.parts],
+        "together": _part(account.together, account, store, basis, most) if account.together else None,
+    }
+
+
+def _part(part: Part, account: Account, store: Store, basis: Basis, most: int) -> Plain:
     adjusted = _availability(part.adjusted)
     if part.judgement.verdict is Verdict.NO_DATA:
         adjusted |= {"figure": None, "low": None, "high": None}  # without a sample there is no percentage (R4)
+    members = account.parts if part is account.together else (part,)
     adjusted["outages"] = [
-        _outage(part, span, account.guarantee, store, basis) for span in part.adjusted.outages.members[:MOST_OUTAGES]
+        _outage(members, span, account.guarantee, store, basis) for span in part.adjusted.outages.members[:most]
     ]
+    coverage = coverage_of(account.guarantee, members) if part is account.together else None
     return {
-        "check": part.check,
+        "check": part.check or f"{account.guarantee.composite} of {len(members)} checks",
         "verdict": part.judgement.verdict.value,
         "reason": part.judgement.reason,
-        "margin": _plain_margin(availability_margin(part.adjusted, account.guarantee, part.judgement)),
+        "margin": _plain_margin(availability_margin(part.adjusted, account.guarantee, part.judgement, coverage)),
         "excused": [_span(each) for each in part.excused],
         "excused_us": part.excused.length,
         "adjusted": adjusted,
@@ -227,10 +310,11 @@ def _availability(sli: Availability) -> Plain:
     }
 
 
-def _outage(part: Part, span: Interval, guarantee: Guarantee, store: Store, basis: Basis) -> Plain:
-    """One outage with its regions, causes and count of failed samples, refused ones among them."""
-    excluded = tuple(Excluded(part.check, each) for each in part.excused)
-    found = store.failures(Selection((part.check,), span, basis.ledger, excluded), 1000)
+def _outage(parts: Sequence[Part], span: Interval, guarantee: Guarantee, store: Store, basis: Basis) -> Plain:
+    """One outage of these checks, with its regions, causes and count of failed samples, refused ones among them."""
+    excluded = tuple(Excluded(part.check, each) for part in parts for each in part.excused)
+    checks = tuple(part.check for part in parts)
+    found = store.failures(Selection(checks, span, basis.ledger, excluded, guarantee.regions), 1000)
     failed = [
         number
         for number, outcome in enumerate(OUTCOME_ORDER)
@@ -255,8 +339,8 @@ def _outage(part: Part, span: Interval, guarantee: Guarantee, store: Store, basi
     }
 
 
-def _touches(latest: Announcement, period: Interval) -> bool:
-    return latest.start < period.end and latest.end > period.start
+def _touches(latest: Announcement, spans: Intervals) -> bool:
+    return bool(spans.within(Interval(latest.start, latest.end)))
 
 
 def _within_cap(account: Account, basis: Basis, touching: list[tuple[Announcement, ...]]) -> dict[str, Intervals]:
@@ -266,29 +350,37 @@ def _within_cap(account: Account, basis: Basis, touching: list[tuple[Announcemen
         return {}
     span = Interval(min(each[-1].start for each in touching), max(each[-1].end for each in touching))
     cap = guarantee.excuse_cap
-    return {part.check: excused(basis.announcements, guarantee.notice, span, part.check, cap) for part in account.parts}
+    return {
+        check: excused(basis.announcements, guarantee.notice, span, check, cap, guarantee.emergency_notice)
+        for check in _checks(account)
+    }
+
+
+def _checks(account: Account) -> list[str]:
+    """Every check that is in scope in any of the clause's periods."""
+    return sorted({part.check for each in account.periods or (account,) for part in each.parts})
 
 
 def _window(
     history: tuple[Announcement, ...],
     accounts: list[Account],
     within_caps: list[dict[str, Intervals]],
-    period: Interval,
 ) -> Plain:
     latest = history[-1]
     return {
         **announcement(latest),
         "versions": [announcement(each) for each in history],
-        "excuses": [_excuse(history, *pair, period) for pair in zip(accounts, within_caps, strict=True)],
+        "excuses": [_excuse(history, *pair) for pair in zip(accounts, within_caps, strict=True)],
     }
 
 
 def announcement(made: Announcement) -> Plain:
-    """One version of a window."""
+    """One version of a window. What is not an emergency does not say so: older statements stay the bytes they were."""
     return {
         "window": made.window,
         "version": made.version,
         "act": made.act.value,
+        **({"emergency": True} if made.emergency else {}),
         "start": format_instant(made.start),
         "end": format_instant(made.end),
         "recorded_at": format_instant(made.recorded_at),
@@ -299,19 +391,20 @@ def announcement(made: Announcement) -> Plain:
     }
 
 
-def _excuse(
-    history: tuple[Announcement, ...], account: Account, within_cap: dict[str, Intervals], period: Interval
-) -> Plain:
-    """What a window takes out of a period under a guarantee, over all its checks."""
+def _excuse(history: tuple[Announcement, ...], account: Account, within_cap: dict[str, Intervals]) -> Plain:
+    """What a window takes out of the period under a guarantee, or out of the clause's own, over all its checks."""
     guarantee = account.guarantee
     taken = Intervals()
-    for part in account.parts if guarantee.windows_excuse else ():
-        own = excused_by(history, guarantee.notice, part.check)
-        taken |= own & within_cap[part.check] if part.check in within_cap else own
+    for check in _checks(account) if guarantee.windows_excuse else ():
+        own = excused_by(history, guarantee.notice, check, guarantee.emergency_notice)
+        taken |= own & within_cap[check] if check in within_cap else own
+    here = taken & account.spans
+    is_elsewhere = bool(account.periods) and bool(taken) and not here
+    elsewhere = "its time is in none of the periods that this clause is judged over here"
     return {
         "guarantee": guarantee.id,
-        "excused_us": taken.within(period).length,
-        "why_not": why_not(history, guarantee, taken.length),
+        "excused_us": here.length,
+        "why_not": elsewhere if is_elsewhere else why_not(history, guarantee, taken.length),
     }
 
 
@@ -322,9 +415,12 @@ def why_not(history: tuple[Announcement, ...], guarantee: Guarantee, excused_us:
         return "cancelled"
     if not guarantee.windows_excuse:
         return "scheduled downtime counts under this guarantee"
+    notice = guarantee.notice_for(latest)
+    if notice is None:
+        return "emergency maintenance excuses nothing under this guarantee"
     if excused_us >= latest.end - latest.start:
         return None
-    deadline: Instant = latest.start - guarantee.notice
+    deadline: Instant = latest.start - notice
     if history[0].recorded_at > deadline:
         return f"announced too late: it had to be recorded by {format_instant(deadline)}"
     limits = "" if guarantee.cap is None else ", as far as the agreed cap goes"

@@ -2,25 +2,26 @@
 
 Rules
 -----
-1. A span is cut into days of UTC; what is left at its edges into hours, and the rest as it is. Slices and five-minute
-   intervals fit into each, so a span's counts are the sum of its units' (`outrider.core.sli.Availability.total`).
+1. A span is cut into days of the guarantee's time zone; what is left at its edges into hours, and the rest as it is.
+   Every edge of a day is on a quarter of an hour of UTC, so slices and five-minute intervals fit into each unit, and a
+   span's counts are the sum of its units' (`outrider.core.sli.Availability.total`).
 2. A summary's key holds all that it depends on: check, unit, the rules of the guarantee, what is excused within the
    unit, and the last ledger position, up to the one asked for, that has runs there. Late results and late
    announcements therefore have keys of their own: only the units that they touch are counted again, and nothing that
    was counted before is ever wrong.
 3. Any summary may be forgotten at any time; it is made again from the runs.
-4. Not for a check whose runs speak for longer than a slice, nor where runs in flight are void: there a unit depends on
-   its neighbours.
+4. Where a check's runs speak for longer than a slice, or runs in flight are void, a unit depends on its neighbours:
+   its key then holds what lies within a margin around it, too (`time_units.Margin`).
 """
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,14 +31,16 @@ from outrider.core.intervals import NOTHING, Interval, Intervals
 from outrider.core.measuring import Latencies, Rules, measure, pooled
 from outrider.core.outcome import Standing
 from outrider.core.sli import OUTCOME_NUMBER, OUTCOME_ORDER, Availability, SliceCounts
-from outrider.core.units import DAY, HOUR
+from outrider.core.units import HOUR
 from outrider_collector.store import Columns, Excluded, Selection, Store, StoreFailedError
+from outrider_collector.time_units import ALONE, Margin, cut, flat, folded
 
 MOST_KEPT = 200_000
 """Summaries in memory; one takes about a kilobyte. The one that was used longest ago goes first."""
 
 Numbers = NDArray[np.int64]
 S = TypeVar("S")
+_SPANS_KEPT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,17 @@ class Timing:
         others = {standing: sum(part.others.get(standing, 0) for part in parts) for standing in standings}
         return cls(pooled([part.good for part in parts]), others)
 
+    @property
+    def counted(self) -> tuple[int, int]:
+        """(GOOD and BAD runs, BAD runs)."""
+        bad = self.others.get(Standing.BAD, 0)
+        return int(self.good.count.sum()) + bad, bad
+
+    def with_void(self, inflight: int) -> Timing:
+        """With so many of the BAD runs put down as void."""
+        bad, void = (self.others.get(standing, 0) for standing in (Standing.BAD, Standing.VOID))
+        return replace(self, others={**self.others, Standing.BAD: bad - inflight, Standing.VOID: void + inflight})
+
 
 @dataclass(frozen=True, slots=True)
 class Timings:
@@ -77,6 +91,10 @@ class Timings:
 
     adjusted: Timing
     raw: Timing
+
+    @classmethod
+    def total(cls, parts: Sequence[Timings]) -> Timings:
+        return cls(Timing.total([part.adjusted for part in parts]), Timing.total([part.raw for part in parts]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +107,14 @@ class Wanted:
     ledger: int
     taken_out: Mapping[str, Intervals]
     expired: Mapping[str, Intervals]
+
+    def only(self, checks: Collection[str]) -> Wanted:
+        """The same for these checks alone."""
+        return replace(self, taken_out={check: spans for check, spans in self.taken_out.items() if check in checks})
+
+
+Counting: TypeAlias = Callable[[Wanted, Interval, Mapping[str, Intervals]], Mapping[str, S]]
+"""Counts one unit for those checks, each with its excused time there."""
 
 
 class _Kept(Generic[S]):
@@ -120,7 +146,7 @@ class Summaries:
         self._store = store
         self._presences = _Kept[Presence](most)
         self._timings = _Kept[Timings](most)
-        self._last_touched: tuple[Interval, int, Columns] | None = None
+        self._touched_lately = _Kept[Columns](_SPANS_KEPT)
         self._stopping = threading.Event()
         self.made = 0
         """How many were counted, not found: for tests and benches."""
@@ -131,39 +157,66 @@ class Summaries:
 
     def availability(self, wanted: Wanted) -> dict[str, Presence]:
         """Each check's availability over the whole span."""
-        found = self._gather(wanted, self._presences, self._count_presences)
+        units = list(cut(wanted.span, wanted.guarantee.zone))
+        found = self._gather(wanted, units, self._presences, self._count_presences, _no_presences)
         return {check: Presence.total(parts) for check, parts in found.items()}
+
+    def by_day(
+        self,
+        wanted: Wanted,
+        days: Sequence[Interval],
+        count: Counting[Presence] | None = None,
+        margin: Margin = ALONE,
+    ) -> dict[str, list[Presence]]:
+        """Each check's availability on each of these days, which follow one another and fill the span; with `count`,
+        the counting of a unit that depends on a margin around it."""
+        if count is not None:
+            return self._gather(wanted, days, self._presences, count, _no_presences, margin)
+        units = [list(cut(day, wanted.guarantee.zone)) for day in days]
+        found = self._gather(wanted, flat(units), self._presences, self._count_presences, _no_presences)
+        return {
+            check: [part[0] if len(part) == 1 else Presence.total(part) for part in folded(parts, units)]
+            for check, parts in found.items()
+        }
 
     def response(self, wanted: Wanted) -> Timings:
         """The response times of all checks over the whole span."""
-        found = self._gather(wanted, self._timings, self._count_timings)
-        parts = [part for each in found.values() for part in each]
-        return Timings(Timing.total([part.adjusted for part in parts]), Timing.total([part.raw for part in parts]))
+        units = list(cut(wanted.span, wanted.guarantee.zone))
+        found = self._gather(wanted, units, self._timings, self._count_timings, _no_timings)
+        return Timings.total([part for each in found.values() for part in each])
+
+    def response_by_bin(self, wanted: Wanted, bins: Sequence[Interval]) -> list[Timings]:
+        """The response times of all checks in each of these bins, which follow one another and fill the span."""
+        units = [list(cut(each, wanted.guarantee.zone)) for each in bins]
+        found = self._gather(wanted, flat(units), self._timings, self._count_timings, _no_timings)
+        by_check_and_bin = [folded(parts, units) for parts in found.values()]
+        return [
+            Timings.total([part for bins_of in by_check_and_bin for part in bins_of[number]])
+            for number in range(len(bins))
+        ]
 
     def _gather(
         self,
         wanted: Wanted,
+        units: Sequence[Interval],
         kept: _Kept[S],
-        count: Callable[[Wanted, Interval, Mapping[str, Intervals]], Mapping[str, S]],
+        count: Counting[S],
+        nothing: Counting[S],
+        margin: Margin = ALONE,
     ) -> dict[str, list[S]]:
-        units = list(cut(wanted.span))
-        positions = self._positions(wanted, units)
-        rules = _fingerprint(wanted.guarantee)
+        """For each check its summary of each unit, found or counted; `nothing` makes those of checks that have no run
+        there, for which nobody need be asked."""
+        around = [margin.around(unit) for unit in units]
+        positions = self._positions(wanted, around)
+        rules = _fingerprint(wanted.guarantee), margin != ALONE and wanted.guarantee.void_inflight
         found: dict[str, list[S]] = {check: [] for check in wanted.taken_out}
-        for number, unit in enumerate(units):
+        for number, (unit, wider) in enumerate(zip(units, around, strict=True)):
             missing: dict[str, tuple[Hashable, Intervals]] = {}
             for check, excused in wanted.taken_out.items():
-                here = _within(excused, unit)
+                here = _within(excused, wider)
                 expired = _within(wanted.expired.get(check, NOTHING), unit)
-                key: Hashable = (
-                    rules,
-                    check,
-                    unit.start,
-                    unit.end,
-                    positions[check][number],
-                    here.members,
-                    expired.members,
-                )
+                place = check, unit.start, unit.end, wider.start, wider.end
+                key: Hashable = rules, place, positions[check][number], here.members, expired.members
                 summary = kept.get(key)
                 if summary is None:
                     missing[check] = key, here
@@ -172,43 +225,54 @@ class Summaries:
             if missing:
                 if self._stopping.is_set():
                     raise StoreFailedError("the collector is stopping")
-                made = count(wanted, unit, {check: here for check, (_, here) in missing.items()})
+                silent = {check: here for check, (_, here) in missing.items() if not positions[check][number]}
+                heard = {check: here for check, (_, here) in missing.items() if check not in silent}
+                made = {**(count(wanted, unit, heard) if heard else {}), **nothing(wanted, unit, silent)}
                 self.made += len(made)
                 for check, (key, _) in missing.items():
                     kept.put(key, made[check])
                     found[check].append(made[check])
         return found
 
-    def _positions(self, wanted: Wanted, units: Sequence[Interval]) -> dict[str, list[int]]:
-        """For each check the last ledger position with runs in each unit; 0 where there is none."""
-        rows = self._touched(wanted.span, wanted.ledger)
-        starts = np.array([unit.start // HOUR for unit in units], dtype=np.int64)
-        found = {check: np.zeros(len(units), dtype=np.int64) for check in wanted.taken_out}
-        place = np.searchsorted(starts, rows["bin"].astype(np.int64), side="right") - 1
-        for check, unit, position in zip(
-            rows["check"].tolist(), place.tolist(), rows["position"].tolist(), strict=True
+    def _positions(self, wanted: Wanted, spans: Sequence[Interval]) -> dict[str, list[int]]:
+        """For each check the last ledger position with runs in the hours that each span touches; 0 where there is none.
+        `spans` are in order of time, and so are their ends."""
+        found = {check: [0] * len(spans) for check in wanted.taken_out}
+        if not spans:
+            return found
+        rows = self._touched(Interval(spans[0].start, spans[-1].end), wanted.ledger)
+        hours = rows["bin"].astype(np.int64) * HOUR
+        first = np.searchsorted(np.array([each.end for each in spans]), hours, side="right").tolist()
+        last = np.searchsorted(np.array([each.start for each in spans]), hours + HOUR, side="left").tolist()
+        for check, begin, end, position in zip(
+            rows["check"].tolist(), first, last, rows["position"].tolist(), strict=True
         ):
-            if check in found and position > found[check][unit]:
-                found[check][unit] = position
-        return {check: positions.tolist() for check, positions in found.items()}
+            positions = found.get(check)
+            if positions is not None:
+                for number in range(begin, end):
+                    positions[number] = max(positions[number], position)
+        return found
 
     def _touched(self, span: Interval, ledger: int) -> Columns:
-        """Several guarantees ask for the same span, one after the other: the last answer is kept."""
-        last = self._last_touched
-        if last is None or last[:2] != (span, ledger):
-            last = self._last_touched = span, ledger, self._store.touched(span, ledger, HOUR)
-        return last[2]
+        """Several guarantees ask for the same span, one after the other: the last answers are kept."""
+        found = self._touched_lately.get((span, ledger))
+        if found is None:
+            found = self._store.touched(span, ledger, HOUR)
+            self._touched_lately.put((span, ledger), found)
+        return found
 
     # --- counting ------------------------------------------------------------------------------------------------
 
     def _count_presences(
         self, wanted: Wanted, unit: Interval, taken_out: Mapping[str, Intervals]
     ) -> dict[str, Presence]:
-        rows = self._store.slice_counts(select(taken_out, unit, wanted.ledger), wanted.guarantee.slice)
+        guarantee = wanted.guarantee
+        rows = self._store.slice_counts(select(taken_out, unit, wanted.ledger, guarantee.regions), guarantee.slice)
         return presences(replace(wanted, span=unit, taken_out=taken_out), rows, rows)
 
     def _count_timings(self, wanted: Wanted, unit: Interval, taken_out: Mapping[str, Intervals]) -> dict[str, Timings]:
-        counted = by_check(self._store.latency_counts(select(taken_out, unit, wanted.ledger)), taken_out)
+        selection = select(taken_out, unit, wanted.ledger, wanted.guarantee.regions)
+        counted = by_check(self._store.latency_counts(selection), taken_out)
         return {
             check: Timings(
                 timing(wanted.guarantee, mine, mine["left_out"] == 0),
@@ -238,13 +302,21 @@ def presences(wanted: Wanted, rows: Columns, adjusted_rows: Columns) -> dict[str
     return made
 
 
-def cut(span: Interval) -> Iterator[Interval]:
-    """A span in units (rule 1), in order of time."""
-    at = span.start
-    while at < span.end:
-        end = at + DAY if at % DAY == 0 and at + DAY <= span.end else min((at // HOUR + 1) * HOUR, span.end)
-        yield Interval(at, end)
-        at = end
+_NO_ROWS: Columns = {
+    **dict.fromkeys(("check", "region"), np.zeros(0, dtype=np.str_)),
+    **dict.fromkeys(
+        ("check_id", "region_id", "slice", "outcome", "left_out", "n", "last_at", "speaks_until"),
+        np.zeros(0, dtype=np.int64),
+    ),
+}
+
+
+def _no_presences(wanted: Wanted, unit: Interval, taken_out: Mapping[str, Intervals]) -> Mapping[str, Presence]:
+    return presences(replace(wanted, span=unit, taken_out=taken_out), _NO_ROWS, _NO_ROWS)
+
+
+def _no_timings(_: Wanted, __: Interval, taken_out: Mapping[str, Intervals]) -> Mapping[str, Timings]:
+    return dict.fromkeys(taken_out, Timings.total([]))
 
 
 def _within(spans: Intervals, unit: Interval) -> Intervals:
@@ -257,13 +329,13 @@ def _within(spans: Intervals, unit: Interval) -> Intervals:
 def _fingerprint(guarantee: Guarantee) -> Hashable:
     """The rules of a guarantee that a count depends on."""
     counts = tuple(guarantee.standing(each) for each in OUTCOME_ORDER)
-    return guarantee.slice, guarantee.quorum, counts, guarantee.left_to_partners
+    return guarantee.slice, guarantee.quorum, counts, guarantee.left_to_partners, guarantee.regions
 
 
-def select(taken_out: Mapping[str, Intervals], span: Interval, ledger: int) -> Selection:
-    """What a store is asked about: these checks, each without its excused time."""
+def select(taken_out: Mapping[str, Intervals], span: Interval, ledger: int, regions: tuple[str, ...] = ()) -> Selection:
+    """What a store is asked about: these checks, each without its excused time, in these regions or in any."""
     excluded = tuple(Excluded(check, each) for check, spans in taken_out.items() for each in spans)
-    return Selection(tuple(taken_out), span, ledger, excluded)
+    return Selection(tuple(taken_out), span, ledger, excluded, regions)
 
 
 def by_check(rows: Columns, checks: Iterable[str]) -> dict[str, Columns]:

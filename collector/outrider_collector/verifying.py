@@ -6,15 +6,19 @@ Rules
    of the comparison come from a generator that is seeded with the window's name.
 2. The runs are those of purpose `probe`, at most two days before and after the window and, for each check and region,
    at most 3000 on each side and within: the nearest ones before and after, the last ones within.
-3. Where the agreement makes BAD runs void that were under way when a window opened (R8), they are left out here too.
-4. Time that another window excuses, under every guarantee, belongs to that window. One announced too late hides
+3. How slow is slower (`ratio`) and how many runs it takes on each side (`baseline_runs`) may be asked for; the report
+   says what it was made with.
+4. Where the agreement makes BAD runs void that were under way when a window opened (R8), they are left out here too.
+5. Time that another window excuses, under every guarantee, belongs to that window. One announced too late hides
    nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
 from hashlib import sha256
 from itertools import pairwise
 from typing import Any
@@ -22,8 +26,8 @@ from typing import Any
 import numpy as np
 from aiohttp import web
 
-from outrider.core.compare import Comparison, Question
-from outrider.core.intervals import NOTHING, Interval, Intervals
+from outrider.core.compare import Comparison, Question, Settings
+from outrider.core.intervals import Interval, Intervals
 from outrider.core.maintenance import Announcement, excused_by, histories
 from outrider.core.outcome import Standing
 from outrider.core.sli import OUTCOME_ORDER
@@ -33,9 +37,17 @@ from outrider_collector.rooms import ROOMS, RefusedError, Rooms, json_answer
 from outrider_collector.statement import Plain, announcement
 from outrider_collector.store import Columns, Seen, Store
 from outrider_collector.summaries import select
+from outrider_collector.window_fields import refusal
 
+SCHEMA_VERSION = 1
 AROUND: Duration = 2 * DAY
 MOST = 3000
+FEWEST = 20
+HIGHEST_RATIO = 100
+
+_FIELDS = ("as_of", "ratio", "baseline_runs")
+_RATIO = re.compile(r"[0-9]{1,3}(\.[0-9]{1,4})?")
+_COUNT = re.compile(r"[0-9]{1,6}")
 
 _NO_RUNS = Runs(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_))
 
@@ -47,23 +59,42 @@ def add_verification(app: web.Application) -> None:
 
 async def _verification(request: web.Request) -> web.Response:
     rooms = request.app[ROOMS]
+    if unknown := [name for name in request.query if name not in _FIELDS]:
+        raise refusal(422, unknown[0], f"is unknown; a verification takes {', '.join(_FIELDS)}")
+    settings = read_settings(request.query)
     as_of = await asyncio.to_thread(rooms.intake.as_of)
     try:
         if "as_of" in request.query:
             as_of = min(as_of, parse_instant(request.query["as_of"]))
     except (ValueError, OverflowError) as error:
         raise RefusedError(422, f"as_of: {error}", field="as_of") from None
-    return json_answer(await asyncio.to_thread(make_verification, rooms, request.match_info["window"], as_of))
+    window = request.match_info["window"]
+    return json_answer(await asyncio.to_thread(make_verification, rooms, window, as_of, settings))
 
 
-def make_verification(rooms: Rooms, window: str, as_of: Instant) -> Plain:
+def read_settings(query: Mapping[str, str]) -> Settings:
+    """What the runs are compared by. Raises RefusedError."""
+    given: dict[str, Any] = {}
+    if (ratio := query.get("ratio")) is not None:
+        if not _RATIO.fullmatch(ratio) or not 1 <= Fraction(ratio) <= HIGHEST_RATIO:
+            raise refusal(422, "ratio", f"{ratio[:40]!r} is not a number from 1 to {HIGHEST_RATIO} like 1.3")
+        given["ratio"] = Fraction(ratio)
+    if (runs := query.get("baseline_runs")) is not None:
+        if not _COUNT.fullmatch(runs) or not FEWEST <= int(runs) <= MOST:
+            raise refusal(422, "baseline_runs", f"{runs[:40]!r} is not a whole number from {FEWEST} to {MOST}")
+        given["least_runs"] = int(runs)
+    return Settings(**given)
+
+
+def make_verification(rooms: Rooms, window: str, as_of: Instant, settings: Settings | None = None) -> Plain:
     """The report on a window as plain values; blocks. Raises RefusedError where there is no such window by then."""
     known = histories(rooms.register.announcements(as_of))
     if window not in known:
         told = f"there is no window {window!r} as of {format_instant(as_of)}; `outrider window list` shows them"
         raise RefusedError(404, told)
     seed = int.from_bytes(sha256(window.encode()).digest()[:8], "big")
-    return _plain(verify(gather(rooms, known, window, as_of), np.random.default_rng(seed)))
+    settings = settings or Settings()
+    return _plain(verify(gather(rooms, known, window, as_of), np.random.default_rng(seed), settings), settings)
 
 
 def gather(rooms: Rooms, known: dict[str, tuple[Announcement, ...]], window: str, as_of: Instant) -> Facts:
@@ -79,7 +110,7 @@ def gather(rooms: Rooms, known: dict[str, tuple[Announcement, ...]], window: str
     parts = _Parts(rooms, elsewhere, ledger)
     in_scope = [check for check in checks if is_in_scope(latest, check)]
     notices = tuple(
-        (each.id, each.notice)
+        (each.id, each.notice_for(latest))
         for each in rooms.config.agreement.guarantees
         if each.windows_excuse and any(each.covers(check) for check in in_scope)
     )
@@ -93,12 +124,13 @@ def gather(rooms: Rooms, known: dict[str, tuple[Announcement, ...]], window: str
 
 
 def _excused_elsewhere(rooms: Rooms, others: Iterable[tuple[Announcement, ...]], check: str) -> Intervals:
-    """Rule 4: under every guarantee means under the one that wants the longest notice."""
-    guarantees = rooms.config.agreement.guarantees
-    if not all(each.windows_excuse for each in guarantees):
-        return NOTHING
-    notice = max(each.notice for each in guarantees)
-    return Intervals(each for history in others for each in excused_by(history, notice, check))
+    """Rule 5: under every guarantee means under the one that wants the longest notice."""
+    found: list[Interval] = []
+    for history in others:
+        notices = [each.notice_for(history[-1]) for each in rooms.config.agreement.guarantees]
+        if (wanted := [notice for notice in notices if notice is not None]) and len(wanted) == len(notices):
+            found += excused_by(history, max(wanted), check, max(wanted))
+    return Intervals(found)
 
 
 _Found = dict[tuple[str, str], Runs]
@@ -136,7 +168,7 @@ class _Parts:
 
 
 def _landed(runs: Runs, start: Instant) -> Runs:
-    """Without the BAD runs that were under way at an instant (rule 3)."""
+    """Without the BAD runs that were under way at an instant (rule 4)."""
     kept = ~(runs.is_bad & (runs.at + runs.latency >= start))
     return Runs(runs.at[kept], runs.latency[kept], runs.is_bad[kept])
 
@@ -149,8 +181,10 @@ def _place(seen: Seen, *parts: _Found) -> Vantage:
 # --- the report as plain values --------------------------------------------------------------------------------------
 
 
-def _plain(made: Verification) -> Plain:
+def _plain(made: Verification, settings: Settings) -> Plain:
     return {
+        "schema": SCHEMA_VERSION,
+        "settings": {"ratio": f"{float(settings.ratio):g}", "baseline_runs": settings.least_runs},
         "window": announcement(made.latest),
         "as_of": format_instant(made.as_of),
         "verdict": made.clearance.value,
@@ -163,8 +197,8 @@ def _plain(made: Verification) -> Plain:
                     "guarantee": each.guarantee,
                     "required_us": each.required,
                     "given_us": each.given,
-                    "margin_us": each.given - each.required,
-                    "is_met": each.is_met,
+                    "margin_us": each.margin,
+                    "is_met": None if each.margin is None else each.margin >= 0,
                 }
                 for each in made.notices
             ],

@@ -33,7 +33,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS announcements (
     "window" TEXT NOT NULL, version INTEGER NOT NULL, act TEXT NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL,
     recorded_at INTEGER NOT NULL UNIQUE, scope TEXT NOT NULL, reason TEXT NOT NULL, author TEXT NOT NULL,
-    PRIMARY KEY ("window", version));
+    emergency INTEGER NOT NULL DEFAULT 0, PRIMARY KEY ("window", version));
 CREATE TRIGGER IF NOT EXISTS announcements_stay BEFORE DELETE ON announcements
     BEGIN SELECT RAISE(ABORT, 'announcements are never removed'); END;
 CREATE TRIGGER IF NOT EXISTS announcements_stand BEFORE UPDATE ON announcements
@@ -45,13 +45,15 @@ CREATE TRIGGER IF NOT EXISTS announcements_follow BEFORE INSERT ON announcements
 CREATE TABLE IF NOT EXISTS entries (
     number INTEGER PRIMARY KEY AUTOINCREMENT, calendar TEXT NOT NULL, uid TEXT NOT NULL, recurrence TEXT NOT NULL,
     sequence INTEGER NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL, is_off INTEGER NOT NULL,
-    scope TEXT NOT NULL, reason TEXT NOT NULL, "window" TEXT NOT NULL);
+    scope TEXT NOT NULL, reason TEXT NOT NULL, "window" TEXT NOT NULL, emergency INTEGER NOT NULL DEFAULT 0);
 CREATE TRIGGER IF NOT EXISTS entries_stay BEFORE DELETE ON entries
     BEGIN SELECT RAISE(ABORT, 'entries are never removed'); END;
 CREATE TRIGGER IF NOT EXISTS entries_stand BEFORE UPDATE ON entries
     BEGIN SELECT RAISE(ABORT, 'entries are never changed'); END;
 """
 
+# Files from before there was such a column; what they hold was announced as planned.
+_ADD_EMERGENCY = "ALTER TABLE {} ADD COLUMN emergency INTEGER NOT NULL DEFAULT 0"
 
 Change = Callable[[Announcement, Instant], Announcement]
 """A window's latest version and the stamp of the next one -> the next one. Raises ActError."""
@@ -79,6 +81,7 @@ class Entry:
     scope: tuple[str, ...]
     reason: str
     window: str
+    emergency: bool = False
 
 
 class UnknownWindowError(WindowError):
@@ -94,6 +97,7 @@ class NewWindow:
     scope: tuple[str, ...] = ("*",)
     reason: str = ""
     author: str = ""
+    emergency: bool = False
 
 
 class _TrialOverError(Exception):
@@ -117,6 +121,10 @@ class WindowRegister:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")
             self._database.executescript(_SCHEMA)
+            for table in ("announcements", "entries"):
+                columns = {name for _, name, *_ in self._database.execute(f"PRAGMA table_info({table})")}
+                if "emergency" not in columns:
+                    self._database.execute(_ADD_EMERGENCY.format(table))
         except sqlite3.Error as error:
             self._database.close()
             raise StoreFailedError(f"cannot open {path}: {error}") from error
@@ -176,14 +184,18 @@ class WindowRegister:
 
     def _read(self, as_of: Instant) -> tuple[Announcement, ...]:
         rows = self._ask(
-            'SELECT "window", version, act, start, "end", recorded_at, scope, reason, author FROM announcements '
+            'SELECT "window", version, act, start, "end", recorded_at, scope, reason, author, emergency '
+            "FROM announcements "
             "WHERE recorded_at <= ? ORDER BY recorded_at",
             (as_of,),
         )
         return tuple(
-            Announcement(window, version, Act(act), start, end, recorded_at, tuple(json.loads(scope)), reason, author)
-            for window, version, act, start, end, recorded_at, scope, reason, author in rows
-        )
+            Announcement(
+                window, version, Act(act), start, end, recorded_at, tuple(json.loads(scope)), reason, author,
+                bool(emergency),
+            )
+            for window, version, act, start, end, recorded_at, scope, reason, author, emergency in rows
+        )  # fmt: skip
 
     def close(self) -> None:
         with self._lock:  # not under somebody's transaction
@@ -206,7 +218,7 @@ class WindowRegister:
         try:
             made = Announcement(
                 f"w-{secrets.token_hex(4)}", 1, Act.ANNOUNCE, wanted.start, wanted.end, self._stamp(),
-                wanted.scope, wanted.reason, wanted.author,
+                wanted.scope, wanted.reason, wanted.author, wanted.emergency,
             )  # fmt: skip
         except ValueError as error:
             raise WindowError(str(error), "end" if wanted.scope else "scope") from None
@@ -229,9 +241,10 @@ class WindowRegister:
             if len(text) > _LONGEST_TEXT:
                 raise WindowError(f"the {field} has at most {_LONGEST_TEXT} characters", field)
         self._ask(
-            "INSERT INTO announcements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            'INSERT INTO announcements ("window", version, act, start, "end", recorded_at, scope, reason, author, '
+            "emergency) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (made.window, made.version, made.act, made.start, made.end, made.recorded_at, json.dumps(made.scope),
-             made.reason, made.author),
+             made.reason, made.author, made.emergency),
         )  # fmt: skip
         return made
 
@@ -268,24 +281,25 @@ class Desk:
     def entries(self, calendar: str) -> dict[tuple[str, str], Entry]:
         """What a calendar said last of each of its events, by UID and recurrence."""
         rows = self._register._ask(
-            'SELECT calendar, uid, recurrence, sequence, start, "end", is_off, scope, reason, "window" FROM entries '
-            "WHERE calendar = ? ORDER BY number",
+            'SELECT calendar, uid, recurrence, sequence, start, "end", is_off, scope, reason, "window", emergency '
+            "FROM entries WHERE calendar = ? ORDER BY number",
             (calendar,),
         )
         return {
             (uid, recurrence): Entry(
-                name, uid, recurrence, sequence, start, end, bool(is_off), tuple(json.loads(scope)), reason, window
+                name, uid, recurrence, sequence, start, end, bool(is_off), tuple(json.loads(scope)), reason, window,
+                bool(emergency),
             )
-            for name, uid, recurrence, sequence, start, end, is_off, scope, reason, window in rows
+            for name, uid, recurrence, sequence, start, end, is_off, scope, reason, window, emergency in rows
         }  # fmt: skip
 
     def enter(self, entry: Entry) -> None:
         """Keep what a calendar said."""
         self._register._ask(
-            'INSERT INTO entries (calendar, uid, recurrence, sequence, start, "end", is_off, scope, reason, "window") '
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            'INSERT INTO entries (calendar, uid, recurrence, sequence, start, "end", is_off, scope, reason, "window", '
+            "emergency) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (entry.calendar, entry.uid, entry.recurrence, entry.sequence, entry.start, entry.end, entry.is_off,
-             json.dumps(entry.scope), entry.reason, entry.window),
+             json.dumps(entry.scope), entry.reason, entry.window, entry.emergency),
         )  # fmt: skip
 
 

@@ -53,6 +53,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     scope: tuple[str, ...] = ("*",)
     reason: str = ""
     author: str = ""
+    emergency: bool = False
     allow_unknown_checks: bool = False
 
 
@@ -112,15 +113,16 @@ def _described(history: tuple[Announcement, ...], rooms: Rooms) -> Plain:
     in_scope = [replace(each, scope=("*",) if _covers(each, latest) else ("nothing",)) for each in history]
     excuses, late = [], []
     for guarantee in rooms.config.agreement.guarantees:
-        taken = excused_by(in_scope, guarantee.notice, "").length if guarantee.windows_excuse else 0
+        notice = guarantee.notice_for(latest)
+        taken = 0 if notice is None else excused_by(in_scope, notice, "", notice).length
         excuses.append({"guarantee": guarantee.id, "excused_us": taken, "why_not": why_not(history, guarantee, taken)})
-        if guarantee.windows_excuse and latest.act is not Act.CANCEL and taken < latest.end - latest.start:
+        if notice is not None and latest.act is not Act.CANCEL and taken < latest.end - latest.start:
             late.append(
                 {
                     "guarantee": guarantee.id,
                     "excuses": "part" if taken else "nothing",
-                    "recorded_by": format_instant(latest.start - guarantee.notice),
-                    "excusable_from": format_instant(latest.recorded_at + guarantee.notice),
+                    "recorded_by": format_instant(latest.start - notice),
+                    "excusable_from": format_instant(latest.recorded_at + notice),
                 }
             )
     return {
@@ -168,7 +170,7 @@ def _windows(wanted: Wanted, now: Instant) -> list[NewWindow]:
     if wanted.recurrence is None:
         if wanted.exdates:
             raise refusal(422, "exdates", "there is nothing to leave out without a recurrence")
-        return [NewWindow(start, end, wanted.scope, wanted.reason, wanted.author)]
+        return [NewWindow(start, end, wanted.scope, wanted.reason, wanted.author, wanted.emergency)]
     if start < 0 or end <= start:
         raise refusal(422, "end", "a window starts after 1970 and ends after it starts")
     exceptions = frozenset(read_moment("exdates", each, zone) for each in wanted.exdates)
@@ -179,7 +181,8 @@ def _windows(wanted: Wanted, now: Instant) -> list[NewWindow]:
     length = end - start
     if not (ahead := [each for each in found if each + length > now]):
         raise refusal(422, "recurrence", "every occurrence within a year is over, or left out")
-    return [NewWindow(each, each + length, wanted.scope, wanted.reason, wanted.author) for each in ahead]
+    said = (wanted.scope, wanted.reason, wanted.author, wanted.emergency)
+    return [NewWindow(each, each + length, *said) for each in ahead]
 
 
 async def _follow_up(request: web.Request) -> web.Response:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
 import duckdb
+from kills_support import SEED, kill_both
 from processes_support import Network, network, until
 
 REGIONS = ("us-east", "us-west", "eu-central")
@@ -74,3 +76,10 @@ def waits(net: Network, region: str) -> dict[str, int] | None:
 def drained(net: Network, region: str, at_least: int) -> bool:
     ledger = net.ledger(region)
     return ledger.get("delivered", 0) >= at_least
+
+
+def test_kills_at_random_moments_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    with network(tmp_path) as net:
+        found = kill_both(net, 3, random.Random(SEED))
+    assert (found.lost, found.twice, found.changed) == (0, 0, 0), found
+    assert found.acknowledged > 0

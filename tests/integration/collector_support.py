@@ -23,8 +23,12 @@ from outrider.core.wire import Batch, Entry, RunRecord, digest
 from outrider_collector.accounting import Accountant
 from outrider_collector.app import Rooms, build_app
 from outrider_collector.config import CollectorConfig
+from outrider_collector.delivery import DeliveryLedger
 from outrider_collector.intake import Intake
+from outrider_collector.issued.api import add_issued, make_issuer
+from outrider_collector.issued.register import IssuedRegister
 from outrider_collector.metrics import CollectorMetrics
+from outrider_collector.stamps import Stamper
 from outrider_collector.store import NewRecord, Store
 from outrider_collector.store.duckdb_store import DuckdbStore
 from outrider_collector.windows import WindowRegister
@@ -125,6 +129,7 @@ class Collector:
     clock: SettableClock
     url: str
     session: aiohttp.ClientSession
+    issued: IssuedRegister
 
     async def ask(self, method: str, path: str, **options: Any) -> Answer:
         async with self.session.request(method, self.url + path, **options) as response:
@@ -158,20 +163,29 @@ async def collecting(
     guarantees: tuple[Guarantee, ...] = (G1, G3),
     zone: ZoneInfo = UTC,
     clock: SettableClock | None = None,
+    in_force_from: Instant | None = None,
 ) -> AsyncIterator[Collector]:
     """The collector's own parts, put together as its process does."""
-    agreement = Agreement("Network services", guarantees, zone)
+    agreement = Agreement("Network services", guarantees, zone, in_force_from)
     config = CollectorConfig(("127.0.0.1", 0), folder / "results.duckdb", agreement, SETTLE, HOUR)
     clock = clock or SettableClock()
     store = store or DuckdbStore(config.store)
-    intake = Intake(store, clock)
+    ledger = DeliveryLedger(folder / "results.delivery.sqlite")
+    stamper = Stamper(folder / "results.stamps.key")
+    intake = Intake(store, clock, config.store.with_suffix(".as-of"), ledger, stamper)
     register = WindowRegister(folder / "windows.sqlite", clock, earliest=lambda: intake.earliest_stamp)
     accountant = Accountant(store, agreement, SETTLE)
     rooms = Rooms(config, clock, store, intake, register, accountant, CollectorMetrics(intake))
+    issued = IssuedRegister(folder / "statements.sqlite", clock, earliest=lambda: intake.earliest_stamp)
+    intake.stamp_after(issued.last_as_of())
+    app = build_app(rooms)
+    add_issued(app, make_issuer(rooms, issued))
     try:
-        async with serving(build_app(rooms), *config.listen) as url, aiohttp.ClientSession() as session:
-            yield Collector(rooms, clock, url, session)
+        async with serving(app, *config.listen) as url, aiohttp.ClientSession() as session:
+            yield Collector(rooms, clock, url, session, issued)
     finally:
+        issued.close()
         intake.close()
         register.close()
+        ledger.close()
         store.close()

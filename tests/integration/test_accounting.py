@@ -20,7 +20,8 @@ from outrider.core.period import parse_period
 from outrider.core.units import DAY, HOUR, MINUTE, SECOND, Duration, Instant, parse_instant
 from outrider.core.verdict import Verdict
 from outrider.core.wire import RunRecord
-from outrider_collector.accounting import Account, Accountant
+from outrider_collector.accounting import Accountant
+from outrider_collector.accounts import Account
 from outrider_collector.statement import make_statement
 from outrider_collector.store.duckdb_store import DuckdbStore
 
@@ -393,6 +394,42 @@ def test_response_times_are_left_out_by_their_own_instant_and_pooled_over_checks
     assert [part.check for part in made.parts] == ["eligibility", "portal"]
 
 
+def test_a_named_check_that_nobody_ever_ran_is_below_any_coverage_floor(store: DuckdbStore) -> None:
+    keep(store, every_minute(), NOON)
+    both = replace(G3, checks=("eligibility", "card"), coverage_floor=Fraction(9, 10))
+    assert verdict(account(store, both)) == ("inconclusive", "coverage is 0%, below the agreed 90%")
+    (shown,) = statement(store, guarantees=(both,))["guarantees"]
+    assert (shown["margin"]["by"], shown["margin"]["unit"]) == (27, "slices")
+    assert "card has data in 0 of 30 slices and lacks 27" in shown["margin"]["text"]
+    assert verdict(account(store, replace(both, coverage_floor=Fraction(0))))[0] == "met"
+
+
+@pytest.mark.parametrize("guarantee", [G1, G3], ids=["availability", "response time"])
+def test_a_run_in_flight_when_a_window_opens_with_the_next_period_is_void_where_agreed(
+    store: DuckdbStore, guarantee: Guarantee
+) -> None:
+    end = HALF_HOUR.end
+    keep(store, [each for each in every_minute() if each.started_at < end - MINUTE], NOON)
+    keep(store, [run(end - SECOND, region=region, outcome="service_down", latency=5 * SECOND) for region in REGIONS],
+         NOON)  # fmt: skip
+    opens_next = window(end, end + HOUR)
+    agreed = replace(guarantee, void_inflight=True)
+    assert account(store, agreed, opens_next).parts[0].adjusted.void_samples == 2
+    assert slices(account(store, agreed, opens_next)) == (29, 0, 1, 0)
+    assert slices(account(store, guarantee, opens_next)) == (29, 1, 0, 0)
+    just_after = window(end + 4 * SECOND + 1, end + HOUR)
+    assert account(store, agreed, just_after).parts[0].adjusted.bad_samples == 2, "it was over by then"
+    made = account(store, agreed, opens_next).pooled
+    if made is not None:
+        assert (made.adjusted.bad, made.adjusted.void, made.raw.bad) == (0, 2, 2)
+
+
+def test_a_partners_failure_that_carries_into_the_period_tells_the_views_apart(store: DuckdbStore) -> None:
+    keep(store, seldom(FROM_NOON.start - 5 * MINUTE, "partner_down") + seldom(FROM_NOON.start + 5 * MINUTE), NOON)
+    (shown,) = statement(store, guarantees=(G1,), period=FROM_NOON)["guarantees"]
+    assert [view["adjusted"]["percent"] for view in shown["views"]] == ["100%", "66.66666%"]
+
+
 # --- long intervals --------------------------------------------------------------------------------------------------
 
 FROM_NOON = Interval(NOON, NOON + 20 * MINUTE)
@@ -411,6 +448,14 @@ def test_a_run_of_a_long_interval_speaks_until_its_next_slot_also_from_before_th
     assert made.parts[0].adjusted.outages.members == (Interval(NOON + 5 * MINUTE, NOON + 15 * MINUTE),)
     assert made.parts[0].adjusted.coverage == {"east": 15, "west": 15}
     assert made.parts[0].adjusted.samples == 2, "samples from before the period carry, and are not of it"
+
+
+@pytest.mark.parametrize("outcome", ["ok", "service_down", "probe_fault"])
+def test_a_state_from_before_the_period_is_no_sample_of_it_be_it_up_or_down(store: DuckdbStore, outcome: str) -> None:
+    keep(store, seldom(NOON - 5 * MINUTE, outcome), NOON)
+    made = account(store, period=Interval(NOON, NOON + 4 * MINUTE))
+    assert verdict(made) == ("no data", "no samples")
+    assert slices(made)[:2] == ((4, 0) if outcome == "ok" else (0, 4))
 
 
 @pytest.mark.parametrize(

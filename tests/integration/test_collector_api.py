@@ -57,7 +57,11 @@ def is_refusal(answer: Answer, http: int, words: str, seq: int | None = None) ->
 async def test_a_batch_is_answered_with_what_was_stored_and_when(collector: Collector) -> None:
     answer = await collector.send(batch(*THREE, first=4))
     assert answer.http == 200
-    assert answer.json == {
+    said = answer.json
+    assert [(each["seq"], each["recorded_at"], len(each["signature"])) for each in said.pop("stamps")] == [
+        (4, NOON, 32), (5, NOON, 32), (6, NOON, 32)
+    ]  # fmt: skip
+    assert said == {
         "high_water": 6,
         "stored": 3,
         "duplicates": 0,
@@ -165,6 +169,7 @@ def with_body(body: bytes, first: int = 2) -> Batch:
         (encode_record(run(phases=Phases(receive=2**64))), "a duration is out of range"),
         (encode_record(run(steps=(StepRecord("a", "ok", "", "", 2**63, Phases()),))), "a duration is out of range"),
         (encode_record(run(steps=(StepRecord("a", "ok", "", "", 1, Phases(tls=-1)),))), "a duration is out of range"),
+        (encode_record(run(latency=DAY + 1)), "a latency of more than a day is out of range"),
         (encode_record(run(status=2**31)), "a status is out of range"),
         (encode_record(run(status=-1)), "a status is out of range"),
         (encode_record(run(steps=(StepRecord("a", "ok", "", "", 1, Phases(), 2**31),))), "a status is out of range"),
@@ -181,7 +186,7 @@ async def test_a_record_that_cannot_be_kept_is_named_and_nothing_of_its_batch_is
 
 async def test_records_at_the_edge_of_what_can_be_kept_are_kept(collector: Collector) -> None:
     largest = run(
-        latency=2**53,
+        latency=DAY,
         interval=2**53,
         clock_offset=-(2**53) + NOON,
         started_at=2**53,
@@ -512,8 +517,8 @@ async def test_announcements_made_at_once_all_get_stamps_of_their_own(collector:
 
 
 COPY = (
-    '{verb} INTO announcements SELECT {window}, version, act, start, "end" + 1, {recorded_at}, scope, reason, author '
-    "FROM announcements"
+    '{verb} INTO announcements SELECT {window}, version, act, start, "end" + 1, {recorded_at}, scope, reason, author, '
+    "emergency FROM announcements"
 )
 
 
@@ -731,7 +736,9 @@ async def test_the_current_state_names_checks_regions_windows_and_agents(collect
     assert [each["state"] for each in state["windows"]] == ["announced"]
     assert state["agents"] == [
         {"agent": "east-1", "region": "east", "epoch": "e1", "software": "0.1.0", "last_seen": "2026-06-15T12:00:00Z",
-         "duplicates": 0, "counts": {"scheduled": 9, "waiting": 2}}
+         "duplicates": 0, "counts": {"scheduled": 9, "waiting": 2},
+         "ways": {"skipped": 0, "lost_in_flight": 0, "delivered": 0, "waiting": 2, "dropped": 0, "dead_lettered": 0,
+                  "under_way": 7}}
     ]  # fmt: skip
 
 
@@ -843,3 +850,28 @@ def test_a_setting_that_would_fail_later_is_refused_at_the_start(tmp_path: Path,
     assert "collector.yaml:3" in str(error.value)
     file.write_text("store: s.duckdb\nagreement: agreement.yaml\nrecent: 5m\nlisten: '[::1]:0'\n")
     assert load_collector(file).listen == ("::1", 0)
+
+
+@pytest.mark.parametrize("kept", [None, b"", b"soon", b"-5", b"9" * 40], ids=["kept", "empty", "words", "-5", "huge"])
+async def test_a_statement_comes_out_again_though_the_clock_was_set_back_while_no_collector_ran(
+    tmp_path: Path, kept: bytes | None
+) -> None:
+    """The file that keeps the last as-of instant is a help: damaged, it stops nobody."""
+    clock = SettableClock()
+    hour = {"from": "2026-06-15T10:00:00Z", "to": "2026-06-15T11:00:00Z"}
+    async with collecting(tmp_path, clock=clock) as collector:
+        await collector.send(batch(run(NOON - 2 * HOUR)))
+        clock.at = NOON + MINUTE
+        first = await collector.get("/v1/statements", **hour)
+    if kept is not None:
+        (tmp_path / "results.as-of").write_bytes(kept)
+    clock.at = NOON + 30 * SECOND
+    async with collecting(tmp_path, clock=clock) as collector:
+        sent = await collector.send(batch(run(NOON - 2 * HOUR + 1, outcome="service_down"), first=2))
+        assert sent.json["recorded_at"] == (NOON + MINUTE + 1 if kept is None else NOON + 30 * SECOND)
+        told = await collector.announce(start="2026-06-20T00:00:00Z", end="2026-06-20T01:00:00Z")
+        assert told.http == 201
+        clock.at = NOON + HOUR
+        again = await collector.get("/v1/statements", **hour, as_of=first.json["as_of"])
+    if kept is None:
+        assert again.raw == first.raw

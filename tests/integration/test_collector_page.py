@@ -29,6 +29,7 @@ from outrider_collector.app import ROOMS, Rooms
 from outrider_collector.config import CollectorConfig
 from outrider_collector.main import opened
 from outrider_collector.pages import Shared
+from outrider_collector.windows import NewWindow
 
 NEW_YORK = ZoneInfo("America/New_York")
 NOW = parse_instant("2026-06-01T10:30:20-04:00")
@@ -237,7 +238,9 @@ async def test_percentages_are_those_of_the_statement_cut_and_not_rounded(collec
     assert rows["G3 Fast"][1:3] == ["✓ met 1244 of 1258 transactions within the limit", "98.88712%"]
 
 
-async def test_of_several_checks_the_one_with_the_lowest_possible_figure_is_shown(collector: Collector) -> None:
+async def test_of_several_checks_the_one_that_decides_is_shown_though_another_may_be_lower(
+    collector: Collector,
+) -> None:
     month = parse_instant("2026-06-01T00:00:00-04:00")
     for region, check in itertools.product(("east", "west"), ("eligibility", "portal", "card")):
         await collector.take(
@@ -248,7 +251,7 @@ async def test_of_several_checks_the_one_with_the_lowest_possible_figure_is_show
         )  # fmt: skip
     _, verdict, adjusted, _, coverage = (await collector.page()).rows(ACCOUNT)["G1 Available"]
     assert verdict == "✕ missed card: 2 of 629 slices down"
-    assert adjusted == "100% portal, the lowest of 3 checks 90.46104% to 100% with what is unknown"
+    assert adjusted == "99.68203% card, which decides of 3 checks"
     assert coverage == "90.46104% portal in east"
 
 
@@ -263,6 +266,24 @@ async def test_a_check_that_fell_silent_has_no_percentage_but_makes_the_verdict(
     assert adjusted == "100% card, the lowest of 2 checks"
     assert coverage == "0% portal in east"
     assert page.rows(MATRIX)["portal"][1:] == ["– no data no run in the last 1h"] * 2
+
+
+async def test_a_rolling_guarantee_is_shown_up_to_today(tmp_path: Path) -> None:
+    rolling = Guarantee(
+        "R1", "Up", Measure.AVAILABILITY, Fraction(9, 10), period=PeriodKind.ROLLING, rolling=7 * DAY, zone=NEW_YORK
+    )
+    async with collecting(tmp_path, (rolling,)) as collector:
+        for region in ("east", "west"):
+            await collector.take(
+                *(run("card", region, at, interval=HOUR) for at in range(NOW - 8 * DAY, NOW - 2 * DAY, HOUR)),
+                *(run("card", region, at, "service_down", interval=HOUR) for at in range(NOW - 2 * DAY, NOW, HOUR)),
+            )
+        rows = (await collector.page()).rows("Guarantees, the last days, up to 1 June 2026")
+        target, verdict, adjusted, *_ = rows["R1 Up"]
+        assert (target, verdict.split(":")[0]) == ("at least 90%", "✕ missed rolling 7d")
+        assert adjusted.startswith("71.4")
+        collector.clock.at = parse_instant("2026-06-02T00:00:30-04:00")
+        assert "R1 Up" in (await collector.page()).rows("Guarantees, the last days, up to 1 June 2026")
 
 
 async def test_guarantees_of_different_calendars_stand_under_their_own_periods(tmp_path: Path) -> None:
@@ -453,6 +474,14 @@ async def test_windows_say_their_state_and_what_they_excuse(collector: Collector
     assert "G1: 30m excused" in shown[done.window][3]
     # The accounts leave them out: the completed one, and what is judged already of the running one.
     assert "38m40s of maintenance excused" in page.rows(ACCOUNT)["G1 Available"][2]
+
+
+async def test_a_window_that_is_an_emergency_says_so(collector: Collector) -> None:
+    (made,) = collector.rooms.register.announce_all([NewWindow(NOW, NOW + HOUR, reason="disk full", emergency=True)])
+    ((name, cells),) = list((await collector.page()).rows(WINDOWS).items())[1:]
+    assert made.window in name
+    assert "emergency: disk full" in " ".join([name, *cells])
+    assert "emergency maintenance excuses nothing under this guarantee" in " ".join(cells)
 
 
 async def test_a_window_of_another_month_says_nothing_about_this_months_accounts(collector: Collector) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
-import json
 import random
 import shutil
 import socket
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +17,19 @@ import aiohttp
 import pytest
 from aiohttp import web
 from collector_support import NOON, Collector, SettableClock, collecting, run
+from delivery_support import Reply, Scripted, Shipping, accepts, edited, fill, kept, refuses, scripted
 
 from outrider.agent_http import AgentMetrics, Readiness, build_app
-from outrider.codecs.records import decode_batch, encode_answer, encode_record
+from outrider.codecs.records import encode_answer, encode_record
 from outrider.commands.processes import serving
 from outrider.core.clock_estimate import Offset
 from outrider.core.units import HOUR, SECOND, Duration
-from outrider.core.wire import Batch, BatchAnswer, Phases, RunRecord
+from outrider.core.wire import Batch, Phases
 from outrider.reloading import Reloaded
 from outrider.runner import Ended
 from outrider.shipper import MOST_BYTES, MOST_RECORDS, Shipper
 from outrider.spool import Outbox, conservation
 
-INTERVAL: Duration = 5 * SECOND
 FAIL = "CREATE TRIGGER fail BEFORE UPDATE ON facts BEGIN SELECT RAISE(ABORT, 'no'); END"
 
 
@@ -51,114 +49,6 @@ def outbox(tmp_path: Path, clock: SettableClock) -> Iterator[Outbox]:
 async def collector(tmp_path: Path) -> AsyncIterator[Collector]:
     async with collecting(tmp_path) as made:
         yield made
-
-
-async def fill(outbox: Outbox, count: int, **changes: Any) -> list[RunRecord]:
-    records = [run(NOON + number, **changes) for number in range(count)]
-    outbox.count("scheduled", count)
-    assert None not in await asyncio.gather(*(outbox.append(encode_record(record)) for record in records))
-    return records
-
-
-def edited(path: Path, statement: str) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as database:
-        database.execute(statement)
-
-
-@dataclass
-class Shipping:
-    """Runs a shipper that never really waits: how long it would have waited is noted, `rounds` times."""
-
-    outbox: Outbox
-    clock: SettableClock
-    rounds: int = 1
-    meanwhile: Callable[[int], Any] = lambda _: None
-    jitter: Callable[[float, float], float] = lambda _low, high: high
-    waits: list[float] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.shipper: Shipper | None = None
-
-    def to(self, url: str) -> Shipper:
-        self.shipper = self.shipper or Shipper(
-            self.outbox,
-            url=url,
-            region="east",
-            clock=self.clock,
-            interval=INTERVAL,
-            warn=self.warnings.append,
-            pause=self._pause,
-            jitter=self.jitter,
-        )
-        return self.shipper
-
-    async def _pause(self, seconds: float) -> None:
-        self.waits.append(seconds)
-        waited_for = self.meanwhile(len(self.waits))
-        if isinstance(waited_for, Awaitable):
-            await waited_for
-        if len(self.waits) % self.rounds == 0:
-            raise asyncio.CancelledError
-
-    async def run(self, url: str) -> Shipper:
-        shipper = self.to(url)
-        with pytest.raises(asyncio.CancelledError):
-            await shipper.run()
-        return shipper
-
-
-Reply = Callable[[Batch], "web.StreamResponse | Awaitable[web.StreamResponse]"]
-
-
-@dataclass
-class Scripted:
-    """A server that answers the n-th batch with the n-th reply, and all later ones with the last."""
-
-    url: str
-    script: list[Reply]
-    batches: list[Batch] = field(default_factory=list)
-    requests: list[web.BaseRequest] = field(default_factory=list)
-
-    async def answer(self, request: web.Request) -> web.StreamResponse:
-        made = decode_batch(gzip.decompress(await request.read()))
-        reply = self.script[min(len(self.batches), len(self.script) - 1)]
-        self.batches.append(made)
-        self.requests.append(request)
-        found = reply(made)
-        return await found if isinstance(found, Awaitable) else found
-
-    @property
-    def sizes(self) -> list[int]:
-        return [len(made.entries) for made in self.batches]
-
-
-@asynccontextmanager
-async def scripted(*script: Reply) -> AsyncIterator[Scripted]:
-    server = Scripted("", list(script))
-    app = web.Application(client_max_size=1 << 24)
-    app.router.add_post("/v1/results", server.answer)
-    async with serving(app, "127.0.0.1", 0) as url:
-        server.url = url
-        yield server
-
-
-def accepts(made: Batch, **changes: Any) -> web.Response:
-    facts = {"high_water": made.entries[-1].seq, "stored": len(made.entries), "duplicates": 0, "received_at": NOON,
-             "answered_at": NOON, "recorded_at": NOON}  # fmt: skip
-    return web.Response(body=encode_answer(BatchAnswer(**{**facts, **changes})))
-
-
-def refuses(http: int, error: str = "no", seq: int | None = None, **headers: str) -> Reply:
-    body = json.dumps({"error": error, "seq": seq}).encode()
-    return lambda _: web.Response(status=http, body=body, headers={k.replace("_", "-"): v for k, v in headers.items()})
-
-
-def kept(outbox: Outbox, waiting: int) -> None:
-    """Everything is accounted for, and so much of it waits."""
-    counts = outbox.counts()
-    scheduled, ways = conservation(counts)
-    assert (scheduled, counts["waiting"]) == (ways, waiting)
 
 
 # --- the real thing --------------------------------------------------------------------------------------------------
@@ -359,7 +249,7 @@ async def test_with_a_third_of_all_answers_lost_every_record_is_stored_once(
 # --- the table of answers --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("http", [400, 401, 403, 404, 500, 502, 302, 204, 422, 429, 503])
+@pytest.mark.parametrize("http", [401, 403, 404, 409, 500, 502, 302, 204, 422, 429, 503])
 async def test_a_refusal_keeps_everything_backs_off_and_is_told_once(
     outbox: Outbox, clock: SettableClock, http: int
 ) -> None:
@@ -400,30 +290,37 @@ async def test_backing_off_waits_anywhere_up_to_a_bound_that_begins_anew_after_a
     assert shipping.waits == [0.04, 0.08, 0.16, 5.0, 0.04]
 
 
-async def test_a_conflict_begins_a_new_epoch_at_once_and_one_that_stays_does_not_make_it_spin(
+async def test_a_conflict_sends_what_came_before_it_and_begins_a_new_epoch_with_the_rest(
     outbox: Outbox, clock: SettableClock
 ) -> None:
     await fill(outbox, 4)
-    epochs = [outbox.epoch]
-    async with scripted(refuses(409, "record 2 was stored before", 2), accepts) as server:
-        shipping = Shipping(outbox, clock, rounds=2)
+    old = outbox.epoch
+
+    def has_another_third(made: Batch) -> web.StreamResponse:
+        clashes = made.epoch == old and any(each.seq >= 3 for each in made.entries)
+        return refuses(409, "record 3 was stored before", 3)(made) if clashes else accepts(made)  # type: ignore[return-value]
+
+    async with scripted(has_another_third) as server:
+        shipping = Shipping(outbox, clock, rounds=4)
         await shipping.run(server.url)
-        assert shipping.waits == [0, 5.0]
         assert [(made.epoch, [each.seq for each in made.entries]) for made in server.batches] == [
-            (epochs[0], [1, 2, 3, 4]), (outbox.epoch, [1, 2, 3, 4])
+            (old, [1, 2, 3, 4]), (old, [1, 2]), (old, [3, 4]), (outbox.epoch, [1, 2])
         ]  # fmt: skip
-        assert [each.body for each in server.batches[0].entries] == [each.body for each in server.batches[1].entries]
-        kept(outbox, 0)
-        server.script = [refuses(409)]
-        await fill(outbox, 4)
-        shipping.rounds = 5
-        shipping.waits.clear()
+        assert [each.body for each in server.batches[2].entries] == [each.body for each in server.batches[3].entries]
+        assert max(shipping.waits[:3]) <= 0.05
+    kept(outbox, 0)
+
+
+async def test_a_conflict_that_stays_does_not_make_it_spin(outbox: Outbox, clock: SettableClock) -> None:
+    await fill(outbox, 4)
+    async with scripted(refuses(409, "no", 1)) as server:
+        shipping = Shipping(outbox, clock, rounds=5)
         await shipping.run(server.url)
         assert shipping.waits[0] == 0
         assert shipping.waits[1:] == sorted(shipping.waits[1:])
         assert min(shipping.waits[1:]) >= 0.4
-        assert len({made.epoch for made in server.batches}) == 7 - 1
-        kept(outbox, 4)
+        assert len({made.epoch for made in server.batches}) == 5
+    kept(outbox, 4)
 
 
 async def test_too_large_a_batch_is_split_until_it_fits_and_grows_again(outbox: Outbox, clock: SettableClock) -> None:

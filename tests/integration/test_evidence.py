@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -18,13 +19,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outrider.core.maintenance import Announcement
+from outrider.core.merkle import leaf_hash, merkle_root
 from outrider.core.units import DAY, HOUR, MINUTE, Instant
 from outrider.core.wire import StepRecord
-from outrider_collector.evidence import SealFiles, decode_seal, encode_seal, seal_names
+from outrider_collector.evidence import SealFiles, Tree, canonical, decode_seal, encode_seal, seal_names
 from outrider_collector.evidence.checking import Findings, check_folder
 from outrider_collector.evidence.keys import KeyFileError, key_hex, private_key, public_key
 from outrider_collector.evidence.rows import COLUMNS
 from outrider_collector.evidence.sealing import EvidenceError, Sealer
+from outrider_collector.issued import Revision
+from outrider_collector.issued.register import IssuedRegister
 from outrider_collector.store.duckdb_store import DuckdbStore
 from outrider_collector.windows import WindowRegister
 
@@ -41,6 +45,7 @@ class Bench:
     clock: SettableClock
     store: DuckdbStore
     register: WindowRegister
+    issued: IssuedRegister
     sealer: Sealer
 
     @property
@@ -58,12 +63,31 @@ class Bench:
         return [each.seal.name for each in self.sealer.seal()]
 
 
-def made(home: Path, clock: SettableClock, store: DuckdbStore, register: WindowRegister) -> Sealer:
+def made(
+    home: Path, clock: SettableClock, store: DuckdbStore, register: WindowRegister, issued: IssuedRegister
+) -> Sealer:
     def announcements(at: Instant) -> tuple[Announcement, ...]:
         return register.announcements(at)
 
+    def statements(at: Instant) -> list[dict[str, object]]:
+        return [each.sealed for each in issued.revisions(at)]
+
     key = home / "results.evidence.key"
-    return Sealer(home / "evidence", key, store, as_of=clock.now, announcements=announcements, settle=SETTLE)
+    return Sealer(
+        home / "evidence",
+        key,
+        store,
+        as_of=clock.now,
+        announcements=announcements,
+        settle=SETTLE,
+        statements=statements,
+    )
+
+
+def issued_day(number: int = 1) -> Revision:
+    """A revision of a day, with nothing behind it."""
+    start, end = NOON - 2 * DAY, NOON - DAY
+    return Revision("2026-06-13", number, start, end, NOON, 1, "met", "ab", "{}", "cd", "outrider", "2026a", "ops", 0)
 
 
 @pytest.fixture
@@ -71,7 +95,9 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     clock = SettableClock()
     store = DuckdbStore(tmp_path / "results.duckdb")
     register = WindowRegister(tmp_path / "windows.sqlite", clock)
-    yield Bench(tmp_path, clock, store, register, made(tmp_path, clock, store, register))
+    issued = IssuedRegister(tmp_path / "statements.sqlite", clock)
+    yield Bench(tmp_path, clock, store, register, issued, made(tmp_path, clock, store, register, issued))
+    issued.close()
     register.close()
     store.close()
 
@@ -162,6 +188,82 @@ def test_windows_announced_later_are_in_the_next_seal(two_days: Bench) -> None:
     lines = two_days.files("000003-2026-06-17-r1").windows.read_text().splitlines()
     assert [json.loads(line)["reason"] for line in lines] == ["later"]
     assert two_days.check().is_ok
+
+
+def test_issued_statements_are_in_the_next_seal_and_those_before_stay(two_days: Bench) -> None:
+    two_days.issued.add(issued_day(), b"{}")
+    two_days.seal_at(TODAY + 3 * DAY + SETTLE)
+    two_days.issued.add(issued_day(2), b"{}")
+    two_days.seal_at(TODAY + 4 * DAY + SETTLE)
+    for number, name in ((1, "000003-2026-06-17-r1"), (2, "000004-2026-06-18-r1")):
+        (line,) = two_days.files(name).statements.read_text().splitlines()
+        found = json.loads(line)
+        assert (found["period"], found["number"], found["author"], found["why"]) == ("2026-06-13", number, "ops", [])
+    assert two_days.check().is_ok
+    path = two_days.files("000003-2026-06-17-r1").statements
+    path.write_bytes(path.read_bytes().replace(b'"verdict":"met"', b'"verdict":"missed"'))
+    findings = two_days.check()
+    assert failures(findings) == [("statements", "", None)]
+    assert "its issued statements are not those that were sealed" in findings.failures[0].message
+
+
+def as_older(bench: Bench, name: str) -> None:
+    """A seal as the software before made it: the older format, without statements, signed anew."""
+    files = bench.files(name)
+    plain = json.loads(files.seal.read_bytes()) | {"format": "outrider-evidence/1"}
+    raw = canonical({key: value for key, value in plain.items() if key not in ("statements", "partial")})
+    files.seal.write_bytes(raw)
+    files.signature.write_bytes(private_key(bench.home / "results.evidence.key").sign(raw))
+    files.statements.unlink()
+
+
+def test_a_chain_of_the_older_format_stays_valid_and_goes_on_in_the_newer_one(bench: Bench) -> None:
+    keep(bench.store, [run()], NOON)
+    bench.seal_at(TODAY + DAY + SETTLE)
+    as_older(bench, FIRST)
+    assert bench.check().is_ok
+    bench.issued.add(issued_day(), b"{}")
+    assert bench.seal_at(TODAY + 2 * DAY + SETTLE) == [SECOND]
+    assert decode_seal(bench.files(SECOND).seal.read_bytes()).statements == Tree(
+        count=1, root=merkle_root([leaf_hash(bench.files(SECOND).statements.read_bytes()[:-1])]).hex()
+    )
+    assert bench.check().is_ok
+    bench.seal_at(TODAY + 3 * DAY + SETTLE)
+    as_older(bench, "000003-2026-06-17-r1")
+    findings = bench.check()
+    assert (findings.counts, "seals without statements, after one" in findings.failures[0].message) == ({"chain": 1}, 1)
+
+
+# --- a day that is not over ------------------------------------------------------------------------------------------
+
+
+def test_a_day_sealed_before_it_is_over_is_named_as_partial_until_a_seal_completes_it(bench: Bench) -> None:
+    keep(bench.store, [run(), run(NOON + 1)], NOON)
+    bench.clock.at = NOON + HOUR
+    assert [each.seal.name for each in bench.sealer.seal(with_today=True)] == [FIRST]
+    assert bench.sealer.seal(with_today=True) == [], "nothing new came in"
+    assert bench.seal_at(bench.clock.at) == [], "and without being asked, no day is sealed before it is over"
+    findings = bench.check()
+    assert (findings.is_ok, findings.gaps) == (True, [])
+    assert findings.partial == ["2026-06-15: sealed at 2026-06-15T13:00:00Z, before it was over; no seal completes it"]
+    keep(bench.store, [run(NOON + 2)], bench.clock.at)
+    assert [each.seal.name for each in bench.sealer.seal(with_today=True)] == ["000002-2026-06-15-r2"]
+    bench.clock.at = TODAY + DAY + SETTLE
+    completed = bench.sealer.seal(only_with_a_new_day=True)
+    assert [(each.seal.name, each.seal.records.count, each.seal.gap) for each in completed] == [
+        ("000003-2026-06-15-r3", 0, None)
+    ]
+    findings = bench.check()
+    assert (findings.is_ok, findings.partial, findings.gaps, findings.records) == (True, [], [], 3)
+
+
+def test_a_day_sealed_early_that_stays_without_records_ends_as_a_gap(bench: Bench) -> None:
+    keep(bench.store, [run()], NOON)
+    bench.clock.at = NOON + DAY
+    assert len(bench.sealer.seal(with_today=True)) == 2
+    assert bench.check().gaps == []
+    bench.seal_at(TODAY + 2 * DAY + SETTLE)
+    assert (bench.check().gaps, bench.check().partial) == (["2026-06-16: no records"], [])
 
 
 def test_openssl_reads_key_and_signature(two_days: Bench) -> None:
@@ -288,6 +390,20 @@ def test_a_folder_that_was_tampered_with_fails_in_the_right_way(
     assert set(findings.counts) == kinds, findings.failures
 
 
+@pytest.mark.parametrize("ending", ["seal", "signature", "records", "leaves", "windows"])
+def test_a_pipe_in_the_place_of_a_file_is_told_and_not_waited_for(two_days: Bench, ending: str) -> None:
+    path = getattr(two_days.files(), ending)
+    path.unlink()
+    os.mkfifo(path)
+    code = (
+        "import sys; from pathlib import Path; from outrider_collector.evidence.checking import check_folder; "
+        "from outrider_collector.evidence.keys import public_key; folder = Path(sys.argv[1]); "
+        "sys.exit(check_folder(folder, public_key(folder / 'key.pub')).is_ok)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(two_days.folder)], timeout=60, check=False)
+    assert done.returncode == 0, "it came to an end, and not to an all-clear"
+
+
 @pytest.fixture(scope="module")
 def sealed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One day of 30 records and an announcement, sealed."""
@@ -296,8 +412,11 @@ def sealed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store, register = DuckdbStore(home / "results.duckdb"), WindowRegister(home / "windows.sqlite", clock)
     keep(store, [run(NOON + n, detail=f"x{n}") for n in range(30)], NOON)
     register.announce(NOON + 90 * HOUR, NOON + 91 * HOUR)
+    issued = IssuedRegister(home / "statements.sqlite", clock)
+    issued.add(issued_day(), b"{}")
     clock.at += DAY
-    made(home, clock, store, register).seal()
+    made(home, clock, store, register, issued).seal()
+    issued.close()
     register.close()
     store.close()
     return home / "evidence"
@@ -370,7 +489,7 @@ def test_what_a_crash_left_is_noted_and_written_again(two_days: Bench) -> None:
 def test_the_folder_of_another_store_is_refused(two_days: Bench, tmp_path: Path) -> None:
     store = DuckdbStore(tmp_path / "other" / "results.duckdb")
     keep(store, [run()], NOON)
-    sealer = made(tmp_path, two_days.clock, store, two_days.register)
+    sealer = made(tmp_path, two_days.clock, store, two_days.register, two_days.issued)
     two_days.clock.at += DAY
     with pytest.raises(EvidenceError, match="was sealed up to ledger position 4, and the store ends at 1"):
         sealer.seal()
@@ -378,15 +497,47 @@ def test_the_folder_of_another_store_is_refused(two_days: Bench, tmp_path: Path)
     assert two_days.check().is_ok
 
 
+def test_a_store_that_was_put_back_to_an_earlier_state_is_not_sealed_on(two_days: Bench) -> None:
+    path = two_days.home / "results.duckdb"
+    two_days.store.close()
+    shutil.copy(path, two_days.home / "backup.duckdb")
+    later = DuckdbStore(path)
+    keep(later, [run(NOON + 7, outcome="service_down")], two_days.clock.at + 1)
+    assert made(
+        two_days.home, SettableClock(two_days.clock.at + 2), later, two_days.register, two_days.issued
+    ).seal(), "an addendum"
+    later.close()
+    shutil.copy(two_days.home / "backup.duckdb", path)
+    restored = DuckdbStore(path)
+    for n in range(3):  # its ledger soon reaches further than the seals, with other records at the same positions
+        keep(restored, [run(NOON + DAY + n)], two_days.clock.at + HOUR)
+    with pytest.raises(EvidenceError, match=r"up to ledger position 5 as of .*, and the store has 4 of that time"):
+        made(
+            two_days.home, SettableClock(TODAY + 3 * DAY + SETTLE), restored, two_days.register, two_days.issued
+        ).seal()
+    restored.close()
+
+
 def test_a_register_that_lost_an_announcement_is_not_sealed_over(two_days: Bench, tmp_path: Path) -> None:
     register = WindowRegister(tmp_path / "fresh.sqlite", two_days.clock)
-    sealer = made(tmp_path, two_days.clock, two_days.store, register)
+    sealer = made(tmp_path, two_days.clock, two_days.store, register, two_days.issued)
     two_days.clock.at += DAY
     with pytest.raises(EvidenceError, match="no longer holds the announcements that were sealed"):
         sealer.seal()
     assert "no longer holds" in sealer.trouble
     register.close()
     assert two_days.seal_at(two_days.clock.at) == ["000003-2026-06-17-r1"]
+
+
+def test_a_register_that_lost_an_issued_statement_is_not_sealed_over(two_days: Bench, tmp_path: Path) -> None:
+    two_days.issued.add(issued_day(), b"{}")
+    two_days.seal_at(TODAY + 3 * DAY + SETTLE)
+    issued = IssuedRegister(tmp_path / "fresh.sqlite", two_days.clock)
+    sealer = made(tmp_path, two_days.clock, two_days.store, two_days.register, issued)
+    two_days.clock.at += DAY
+    with pytest.raises(EvidenceError, match="no longer holds those that were sealed"):
+        sealer.seal()
+    issued.close()
 
 
 def test_the_key_is_its_owners_alone_and_stays(tmp_path: Path) -> None:

@@ -8,31 +8,38 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import astuple, replace
 from fractions import Fraction
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 from collector_support import G1, G3, NOON, SETTLE, UTC, keep, run
+from fpdf import FPDF
 
 from outrider.cli import main
+from outrider.core.daily import DayState
 from outrider.core.guarantee import Agreement, Guarantee, KnownExpiry
 from outrider.core.intervals import Interval
 from outrider.core.maintenance import Act, Announcement
 from outrider.core.units import DAY, HOUR, MINUTE, SECOND
+from outrider.terminal import DAYS, show_statement
 from outrider_collector.accounting import Accountant
+from outrider_collector.forms.band import band_of
+from outrider_collector.forms.bars import GLYPHS, MEANINGS, bars_of
 from outrider_collector.forms.csv_form import COLUMNS, to_csv
 from outrider_collector.forms.html_form import to_html
+from outrider_collector.forms.pdf_figures import draw_band, draw_bars
 from outrider_collector.forms.pdf_form import latin, to_pdf
-from outrider_collector.forms.reading import Statement, StatementError, json_schema, read_statement
+from outrider_collector.forms.reading import State, Statement, StatementError, json_schema, raised, read_statement
 from outrider_collector.statement import make_statement
 from outrider_collector.store.duckdb_store import DuckdbStore
 
 HALF_HOUR = Interval(NOON, NOON + 30 * MINUTE)
+TONES = {"good", "bad", "unsure", "quiet", "paper"}
 SCRIPT = '<script src="//evil.example/x.js">alert(1)</script>'
 FORMULA = '=HYPERLINK("http://evil.example";"paid")'
 
@@ -116,7 +123,9 @@ def test_real_statements_are_what_the_schema_says_and_nothing_is_lost_in_reading
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema": 2}, r"Invalid enum value 2 - at `\$.schema`"),
+        ({"schema": 0}, r"Invalid enum value 0 - at `\$.schema`"),
+        ({"schema": 3}, r"is of schema 3, and this version of outrider reads schemas up to 2: a newer one made it"),
+        ({"schema": "2"}, r"Expected `int`, got `str` - at `\$.schema`"),
         ({"verdict": "fine"}, "Invalid enum value 'fine'"),
         ({"verdict": None}, "Expected `str`, got `null`"),
         ({"as_of": "yesterday"}, "matching regex"),
@@ -134,7 +143,9 @@ def test_the_schema_names_every_field_and_allows_no_other() -> None:
     schema = json.loads(json_schema())
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     found = schema["$defs"]["Statement"]
-    assert (found["additionalProperties"], set(found["required"])) == (False, set(Statement.__struct_fields__))
+    assert (found["additionalProperties"], set(found["properties"])) == (False, set(Statement.__struct_fields__))
+    later = {"revision", "replaces", "delivery"}
+    assert set(found["properties"]) - set(found["required"]) == later, "statements from before have none"
     assert "limit_us" not in schema["$defs"]["Guarantee"]["required"]
     assert json_schema() == json_schema()
 
@@ -196,7 +207,7 @@ def test_the_html_runs_nothing_loads_nothing_and_shows_what_others_wrote_as_text
     content = to_html(read_statement(eventful(store)))
     page = Reader(content)
     names = {tag for tag, _ in page.tags}
-    assert not names & {"script", "img", "link", "iframe", "object", "svg", "form", "a", "base"}
+    assert not names & {"script", "img", "link", "iframe", "object", "form", "a", "base"}
     attributes = {name for _, found in page.tags for name in found}
     assert not {name for name in attributes if name.startswith("on")} | (attributes & {"src", "href", "style"})
     assert "url(" not in content.decode()
@@ -284,6 +295,18 @@ def test_texts_as_long_as_the_collector_takes_break_no_form(store: DuckdbStore) 
     assert max(len(cell) for row in rows_of(to_csv(statement)) for cell in row.values()) <= 32_001
 
 
+@pytest.mark.parametrize("word", [1, 3, 4, 6, 7, 9, 11, 14, 20])
+def test_texts_of_words_that_break_badly_fit_on_a_page(store: DuckdbStore, word: int) -> None:
+    keep(store, [run(NOON + n, region=region, outcome="service_down") for n in range(3) for region in "ab"], NOON)
+    words = ("W" * word + " ") * 5_000
+    window = Announcement("w-1", 1, Act.ANNOUNCE, NOON, NOON + HOUR, NOON - DAY, ("*",), words, words)
+    plain = made_of(store, window, name=words)
+    outage = plain["guarantees"][0]["checks"][0]["adjusted"]["outages"]
+    for each in outage:
+        each["causes"][0]["place"] = words
+    assert to_pdf(read_statement(plain)).rstrip().endswith(b"%%EOF")
+
+
 # --- made again -------------------------------------------------------------------------------------------------------
 
 MAKERS = {"csv": to_csv, "html": to_html, "pdf": to_pdf}
@@ -307,6 +330,115 @@ def test_every_form_comes_out_byte_for_byte_the_same(store: DuckdbStore, tmp_pat
         for path in tmp_path.glob(f"*.{form}"):
             assert path.read_bytes() == content, path.name
     assert b"CreationDate (D:20260616120000Z" in to_pdf(read_statement(plain))
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------------
+
+
+def without_pictures(plain: dict[str, Any]) -> dict[str, Any]:
+    """The same statement as it was filed before there were days and bands."""
+    older = json.loads(json.dumps({**plain, "schema": 1}))
+    for guarantee in older["guarantees"]:
+        for place in (guarantee, *guarantee["checks"]):
+            for name in ("days", "bands", "regions", "composite", "decided_by", "together", "periods"):
+                place.pop(name, None)
+    return dict(older)
+
+
+def test_a_statement_of_the_older_schema_is_shown_as_it_was_filed(store: DuckdbStore) -> None:
+    plain = without_pictures(eventful(store))
+    statement = read_statement(plain)
+    assert (statement.schema, statement.guarantees[0].composite, statement.guarantees[0].periods) == (1, "worst", ())
+    html = to_html(statement)
+    assert b"<svg" not in html
+    assert plain["guarantees"][0]["reason"] in html.decode()
+    assert "The last" not in printed(to_pdf(statement))
+    assert rows_of(to_csv(statement))[0]["value"] == "1"
+
+
+def test_a_state_of_a_day_is_told_by_its_shape_without_colour() -> None:
+    shapes = {
+        state: tuple(tuple(value for value in astuple(shape) if value not in TONES) for shape in glyph)
+        for state, glyph in GLYPHS.items()
+    }
+    assert set(GLYPHS) == set(MEANINGS) == {each.value for each in DayState} == set(get_args(State)) == set(DAYS)
+    assert len(set(shapes.values())) == len(GLYPHS)
+    assert len(set(DAYS.values())) == len({re.sub(r"\[.*?\]", "", sign) for sign in DAYS.values()}) == len(DAYS)
+
+
+def test_every_check_has_a_row_of_bars_that_says_in_words_what_it_shows(store: DuckdbStore) -> None:
+    plain = eventful(store)
+    page = Reader(to_html(read_statement(plain)))
+    pictures = [found for tag, found in page.tags if tag == "svg" and found.get("role") == "img"]
+    labels = [str(found["aria-label"]) for found in pictures if "aria-label" in found]
+    for guarantee in plain["guarantees"]:
+        if guarantee["measure"] != "availability":
+            continue
+        for check in guarantee["checks"]:
+            states = [day["state"] for day in check["days"]]
+            assert len(states) == 90
+            (label,) = [each for each in labels[: len(guarantee["checks"]) + 1] if each.startswith(check["check"])]
+            for state in set(states):
+                assert f"{states.count(state)} {state}" in label
+    assert labels[0].startswith("G1: the worst of 2 checks")
+    named = [found["aria-labelledby"] for found in pictures if "aria-label" not in found]
+    ids = {found.get("id") for _, found in page.tags}
+    assert named
+    assert all(set(str(each).split()) <= ids for each in named)
+
+
+def test_a_band_has_its_limit_its_units_and_marks_what_is_off_the_scale(store: DuckdbStore) -> None:
+    plain = eventful(store)
+    statement = read_statement(plain)
+    (band, *_) = [found for each in statement.guarantees if (found := band_of(each, statement))]
+    bins = plain["guarantees"][1]["bands"]["bins"]
+    assert len(band.columns) + len(band.gaps) == len(bins) == 30
+    assert [column.p90 is None for column in band.columns] == [
+        each["p90_us"] is None for each in bins if each["samples"]
+    ]
+    assert band.is_off_scale
+    (excused,) = [gap for gap in band.gaps if gap.is_excused]
+    assert excused.words == "2026-06-15 12:08: excused"
+    assert (band.limit_label, band.above[-1][1]) == ("limit 10 s", "10 s")
+    assert 0 < band.limit < 1
+    assert all(0 <= value <= 1 for each in band.columns for value in (each.left, each.right, each.low, each.high))
+    html, pdf = Reader(to_html(statement)).text, printed(to_pdf(statement))
+    for text in ("limit 10 s", "off the scale", "rounded up to 1 ms", "The last 90 days", "Processing times"):
+        assert text in html
+        assert text in pdf
+
+
+def test_a_picture_leaves_no_colour_behind_it(store: DuckdbStore) -> None:
+    """Cells of a table have no fill of their own: they take the one that was set last."""
+    statement = read_statement(eventful(store))
+    pdf = FPDF()
+    pdf.add_page()
+    pdf.set_font("helvetica", size=8)
+    for guarantee in statement.guarantees:
+        if bars := bars_of(guarantee, statement):
+            draw_bars(pdf, bars, latin)
+        elif band := band_of(guarantee, statement):
+            draw_band(pdf, band, latin)
+        colours = [color.colors for color in (pdf.fill_color, pdf.draw_color) if color is not None]
+        assert [set(each) for each in colours] == [{1}, {0}]
+
+
+@pytest.mark.parametrize("width", [100, 60])
+def test_the_terminal_shows_all_of_it_in_a_hundred_columns(
+    store: DuckdbStore, width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    plain = eventful(store)
+    show_statement(plain)
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 100
+    for part in plain["guarantees"][0]["checks"]:
+        assert "".join(re.sub(r"\[.*?\]", "", DAYS[day["state"]]) for day in part["days"]).strip() in shown
+    for each in plain["windows"]:
+        assert f"{each['start']} to {each['end']}" in shown
+    assert "p90 by 1 min: above the limit in 3 of" in shown
+    show_statement(raised(without_pictures(plain)))
+    assert "90 days" not in capsys.readouterr().out
 
 
 # --- the command ------------------------------------------------------------------------------------------------------

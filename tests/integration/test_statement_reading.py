@@ -148,7 +148,8 @@ def test_a_period_that_is_not_the_clauses_own_is_marked(store: DuckdbStore) -> N
     monthly = Guarantee("M", "m", Measure.AVAILABILITY, Fraction(9, 10), period=PeriodKind.MONTH, zone=zone)
     weekly = Guarantee("W", "w", Measure.AVAILABILITY, Fraction(9, 10), period=PeriodKind.WEEK, zone=zone)
     month = statement(store, guarantees=(monthly, weekly), period=parse_period("2026-06", zone))
-    assert [each["is_clause_period"] for each in month["guarantees"]] == [True, False]
+    assert [each["is_clause_period"] for each in month["guarantees"]] == [True, True]
+    assert [len(each["periods"]) for each in month["guarantees"]] == [0, 3], "as of the 16th, three weeks have begun"
     week = statement(store, guarantees=(monthly, weekly), period=parse_period("2026-W25", zone))
     assert [each["is_clause_period"] for each in week["guarantees"]] == [False, True]
 

@@ -11,16 +11,18 @@ from pathlib import Path
 import pytest
 from collector_support import G1, G3, NOON, SETTLE, UTC, keep, run
 
-from outrider.core.guarantee import Agreement, View
+from outrider.core.composite import Member, combine
+from outrider.core.guarantee import Agreement, Composite, View
 from outrider.core.intervals import Interval, Intervals
 from outrider.core.maintenance import Act, Announcement
-from outrider.core.outcome import OutcomeClass
+from outrider.core.outcome import OutcomeClass, Standing
 from outrider.core.units import DAY, HOUR, MINUTE, SECOND, Instant
 from outrider.core.wire import RunRecord
 from outrider_collector.accounting import Accountant
 from outrider_collector.store import StoreFailedError
 from outrider_collector.store.duckdb_store import DuckdbStore
-from outrider_collector.summaries import Summaries, Wanted, cut, presences, select
+from outrider_collector.summaries import Summaries, Wanted, presences, select
+from outrider_collector.time_units import cut
 
 SPAN = Interval(NOON - 27 * HOUR + 7 * MINUTE, NOON + 26 * HOUR + 13 * MINUTE)
 REGIONS = ("east", "north", "west")
@@ -65,10 +67,11 @@ def some_windows(chance: random.Random) -> dict[str, Intervals]:
 def test_the_sum_of_the_units_is_the_span_counted_at_once(store: DuckdbStore, seed: int) -> None:
     chance = random.Random(seed)
     keep(store, some_runs(chance), NOON)
-    guarantee = replace(G1, view=chance.choice(list(View)))
+    regions = chance.choice([(), ("east",), ("north", "west", "silent")])
+    guarantee = replace(G1, view=chance.choice(list(View)), regions=regions)
     expired = {"card": Intervals((Interval(NOON, NOON + 90 * MINUTE),))}
     wanted = Wanted(guarantee, SPAN, 1, some_windows(chance), expired)
-    rows = store.slice_counts(select(wanted.taken_out, SPAN, 1), guarantee.slice)
+    rows = store.slice_counts(select(wanted.taken_out, SPAN, 1, regions), guarantee.slice)
     summaries = Summaries(store)
     expected = presences(wanted, rows, rows)
     assert summaries.availability(wanted) == expected
@@ -77,14 +80,53 @@ def test_the_sum_of_the_units_is_the_span_counted_at_once(store: DuckdbStore, se
     assert summaries.made == made, "the second time nothing is counted"
 
 
+@pytest.mark.parametrize("composite", [Composite.ALL, Composite.ANY])
+@pytest.mark.parametrize("seed", range(4))
+def test_checks_that_are_one_service_come_out_of_summaries_as_counted_at_once(
+    store: DuckdbStore, seed: int, composite: Composite
+) -> None:
+    chance = random.Random(seed)
+    keep(store, some_runs(chance), NOON)
+    guarantee = replace(G1, composite=composite, regions=chance.choice([(), ("east", "north")]))
+    spans = some_windows(chance)
+    windows = [
+        Announcement(f"w{n}", 1, Act.ANNOUNCE, each.start, each.end, each.start - 2 * HOUR, (check,))
+        for check in CHECKS
+        for n, each in enumerate(spans[check])
+    ]
+    made = Accountant(store, Agreement("A", (guarantee,), UTC), SETTLE, summaries=Summaries(store, most=5))
+    basis = made.basis(SPAN, NOON + 3 * DAY, windows)
+    found = [made.account(guarantee, basis) for _ in range(2)]
+    assert found[0] == found[1], "whether it was counted before or is counted now"
+    taken_out = {check: made.excused(guarantee, basis, SPAN, check) for check in CHECKS}
+    rows = store.slice_counts(select(taken_out, SPAN, 1, guarantee.regions), guarantee.slice)
+    at_once = presences(Wanted(guarantee, SPAN, 1, taken_out, {}), rows, rows)
+    members = [Member(at_once[check].adjusted, taken_out[check]) for check in CHECKS]
+    assert found[0].together is not None
+    assert found[0].together.adjusted == combine(members, SPAN, guarantee.slice, composite)
+    raw = [Member(at_once[check].raw, Intervals()) for check in CHECKS]
+    assert found[0].together.raw == combine(raw, SPAN, guarantee.slice, composite)
+
+
+def test_a_clause_that_listens_to_other_regions_has_summaries_of_its_own(store: DuckdbStore) -> None:
+    keep(store, [run(NOON, region="east"), run(NOON, region="west", outcome="malformed")], NOON)
+    summaries = Summaries(store)
+    for regions, samples, bad in (((), 2, 1), (("east",), 1, 0), (("west",), 1, 1), (("nowhere",), 0, 0)):
+        wanted = Wanted(replace(G1, regions=regions), SPAN, 1, {"eligibility": Intervals()}, {})
+        found = summaries.availability(wanted)["eligibility"].adjusted
+        assert (found.samples, found.bad_samples) == (samples, bad)
+        times = summaries.response(replace(wanted, guarantee=replace(G3, regions=regions))).adjusted
+        assert (int(times.good.count.sum()), times.others[Standing.BAD]) == (samples - bad, bad)
+
+
 def test_units_are_days_hours_and_rests_that_leave_nothing_out() -> None:
-    units = list(cut(SPAN))
+    units = list(cut(SPAN, UTC))
     assert [units[0].start, units[-1].end] == [SPAN.start, SPAN.end]
     assert all(left.end == right.start for left, right in pairwise(units))
     lengths = [unit.length for unit in units]
     assert lengths.count(DAY) == 1
     assert (lengths[0], lengths[-1]) == (53 * MINUTE, 13 * MINUTE)
-    assert list(cut(Interval(NOON + MINUTE, NOON + 2 * MINUTE))) == [Interval(NOON + MINUTE, NOON + 2 * MINUTE)]
+    assert list(cut(Interval(NOON + MINUTE, NOON + 2 * MINUTE), UTC)) == [Interval(NOON + MINUTE, NOON + 2 * MINUTE)]
 
 
 def accountant(store: DuckdbStore, summaries: Summaries) -> Accountant:
@@ -104,7 +146,7 @@ def test_late_results_and_late_windows_count_again_only_what_they_touch(store: D
     chance = random.Random(1)
     keep(store, some_runs(chance), NOON + 2 * DAY)
     summaries = Summaries(store)
-    units = len(list(cut(SPAN)))
+    units = len(list(cut(SPAN, UTC)))
     first, counted = account(store, summaries, NOON + 3 * DAY)
     assert counted == 2 * units + 2 * units, "of two checks: presences, which both guarantees share, and timings"
     keep(store, [run(NOON + HOUR, check="card", region="east", outcome="malformed")], NOON + 4 * DAY)

@@ -17,7 +17,7 @@ from collector_support import G1, NOON, Collector, collecting, keep, run
 
 from outrider.clock import SystemClock
 from outrider.collector_client import CollectorError
-from outrider.commands.verify_window import Progress, followed
+from outrider.commands.following import Progress, followed
 from outrider.core.units import DAY, HOUR, MILLISECOND, MINUTE, SECOND, Instant, format_instant
 from outrider.core.wire import RunRecord
 from outrider_collector import verifying
@@ -153,6 +153,24 @@ async def test_the_report_counts_each_check_and_region_and_comes_out_the_same_ag
     assert any("not good again" in each for each in (await report(collector, window))["failures"])
 
 
+async def test_how_slow_is_slower_may_be_asked_for_and_is_told(collector: Collector) -> None:
+    window = await told(collector, slower())
+    code, out, err = await command(collector, window, "--ratio", "1.5")
+    assert (code, err) == (0, ""), out
+    assert "slower is 1.5 times or more, from 200 runs on each side" in out
+    assert "significant, but less than 1.5 times" in " ".join(out.split())
+    code, out, _ = await command(collector, window, "--ratio", "1.3", "--json")
+    assert (code, json.loads(out)["settings"]) == (1, {"ratio": "1.3", "baseline_runs": 200})
+
+
+async def test_fewer_runs_may_be_enough_where_that_is_asked_for(collector: Collector) -> None:
+    window = await told(collector, too_few())
+    code, out, _ = await command(collector, window, "--baseline-runs", "60", "--json")
+    assert (code, json.loads(out)["verdict"]) == (0, "all clear")
+    code, out, _ = await command(collector, window, "--baseline-runs", "61")
+    assert (code, "1 are missing to 61" in out) == (2, True), out
+
+
 @pytest.mark.parametrize("purpose", ["load", "verify", "cleanup"])
 async def test_runs_of_another_purpose_are_never_in_it(collector: Collector, purpose: str) -> None:
     window = await told(collector, good())
@@ -213,7 +231,8 @@ async def test_no_more_runs_are_read_than_the_bound_and_the_nearest_ones(
 @pytest.mark.parametrize(
     ("query", "http", "words"),
     [({"as_of": "yesterday"}, 422, "as_of: 'yesterday' is not a time"),
-     ({"as_of": "2020-01-01T00:00:00Z"}, 404, "there is no window")],
+     ({"as_of": "2020-01-01T00:00:00Z"}, 404, "there is no window"),
+     ({"rato": "1.3"}, 422, "rato: is unknown; a verification takes as_of, ratio, baseline_runs")],
 )  # fmt: skip
 async def test_a_question_that_cannot_be_meant_is_refused(
     collector: Collector, query: dict[str, str], http: int, words: str
@@ -233,6 +252,11 @@ async def test_a_question_that_cannot_be_meant_is_refused(
         (("w-none", "--wait", "--limit", "0s"), "longer than nothing"),
         (("w-none", "--wait", "--as-of", "2026-06-15T12:00:00Z"), "what is past is not waited for"),
         ((), "ID"),
+        (("w-none", "--ratio", "0.9"), "ratio: '0.9' is not a number from 1 to 100"),
+        (("w-none", "--ratio", "nan"), "ratio: 'nan' is not a number"),
+        (("w-none", "--ratio", "1e9"), "ratio: '1e9' is not a number"),
+        (("w-none", "--baseline-runs", "19"), "baseline_runs: '19' is not a whole number from 20 to 3000"),
+        (("w-none", "--baseline-runs", "-200"), "baseline_runs: '-200' is not a whole number"),
     ],
 )
 async def test_bad_arguments_exit_with_104(collector: Collector, argv: tuple[str, ...], words: str) -> None:
@@ -248,6 +272,10 @@ async def test_waiting_ends_at_its_limit_with_what_is_open_told_once(collector: 
     assert err.splitlines() == ["waiting: the window ends 2026-06-15T13:00:00Z"]
 
 
+def asked(url: str, window: str) -> argparse.Namespace:
+    return argparse.Namespace(collector=url, window=window, as_of=None, ratio=None, baseline_runs=None)
+
+
 class Told(Progress):
     """Progress that also says when it was shown."""
 
@@ -255,8 +283,8 @@ class Told(Progress):
         super().__init__(is_live=False)
         self.is_shown = asyncio.Event()
 
-    def show(self, pending: list[str]) -> None:
-        super().show(pending)
+    def show(self, pending: list[str], more_about: str = "") -> None:
+        super().show(pending, more_about)
         self.is_shown.set()
 
 
@@ -264,7 +292,7 @@ async def test_waiting_ends_with_an_all_clear_as_soon_as_nothing_is_open(
     collector: Collector, capsys: pytest.CaptureFixture[str]
 ) -> None:
     window = await told(collector, [*well([BEFORE]), *MAINTENANCE], NOON + 30 * MINUTE)
-    arguments = argparse.Namespace(collector=collector.url, window=window, as_of=None)
+    arguments = asked(collector.url, window)
     progress = Told()
     following = asyncio.create_task(followed(arguments, MINUTE, progress, SystemClock(), poll=20 * MILLISECOND))
     await asyncio.wait_for(progress.is_shown.wait(), 30)
@@ -280,6 +308,6 @@ async def test_waiting_ends_with_an_all_clear_as_soon_as_nothing_is_open(
 
 
 async def test_a_collector_that_was_never_there_is_not_waited_for() -> None:
-    arguments = argparse.Namespace(collector="http://127.0.0.1:9", window="w-1", as_of=None)
+    arguments = asked("http://127.0.0.1:9", "w-1")
     with pytest.raises(CollectorError, match="no collector answers"):
         await followed(arguments, MINUTE, Progress(is_live=False), SystemClock())

@@ -248,6 +248,13 @@ def test_an_agent_that_starts_again_goes_on_with_the_same_grid(house: House) -> 
     assert set(gaps(records)) == {1}
 
 
+def test_a_runner_that_was_stopped_before_it_began_ends_at_once(house: House) -> None:
+    house.prepare(check())
+    house.runner.stop()
+    house.loop.run_until_complete(asyncio.wait_for(house.runner.run(), 5))
+    assert house.counts == (0, 0, 0)
+
+
 def test_a_run_never_overlaps_its_predecessor(house: House) -> None:
     house.prepare(check(), took=2_300 * MILLISECOND)
     records = serve(house, 12 * SECOND)

@@ -37,7 +37,7 @@ from outrider.spool.totals import first_control_number
 NOW: Instant = 1_780_000_000_000_000
 AGENT = "east-1"
 MANY = 10**6
-LEAST_QUOTA = 64 * 4096
+LEAST_QUOTA = 144 * 4096
 FAIL = "CREATE TRIGGER fail BEFORE UPDATE ON facts BEGIN SELECT RAISE(ABORT, 'no'); END"
 """From here on no commit that has anything to write succeeds; dropping the trigger heals it."""
 
@@ -420,7 +420,7 @@ async def test_what_can_be_read_of_a_truncated_file_is_taken_over_and_the_rest_i
 ) -> None:
     outbox = opened(path)
     outbox.count("scheduled", 60)
-    await appended(outbox, 60, size=700)
+    await appended(outbox, 60, size=1400)
     await outbox.acknowledge(5)
     numbers = {outbox.control_number()}
     before = await waiting(outbox)

@@ -6,17 +6,21 @@ A record's bytes are made once and then only copied: the digest is over them. A 
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import msgspec
 
 from outrider.core.clock_estimate import Estimate
-from outrider.core.wire import WIRE_VERSION, Batch, BatchAnswer, Entry, Refusal, RunRecord
+from outrider.core.wire import WIRE_VERSION, Batch, BatchAnswer, Entry, Lost, Refusal, RunRecord, Stamp
 
 MOST_ENTRIES = 5_000
 """The most records in one batch."""
 
 MOST_COUNTS = 64
 """The most running totals in one batch."""
+
+MOST_LOST = 1_000
+"""The most ranges that one batch declares lost."""
 
 _LARGEST = 2**53 - 1
 """The largest number that every reader of JSON keeps exactly (RFC 8259, 6)."""
@@ -40,6 +44,8 @@ class _WireBatch(msgspec.Struct, frozen=True, kw_only=True):
     entries: list[_WireEntry]
     counts: dict[str, int] = {}
     software: str = ""
+    stamps: tuple[Stamp, ...] = ()
+    lost: tuple[Lost, ...] = ()
     clock: Estimate | None = None
 
 
@@ -64,6 +70,33 @@ def decode_record(body: bytes) -> RunRecord:
         raise BatchError(f"the record cannot be read: {error}") from None
 
 
+def without_detail(body: bytes) -> bytes | None:
+    """A record's bytes without the captured text; None where that saves nothing. Always the same bytes."""
+    plain = _as_plain(body)
+    if not plain or not plain.get("detail"):
+        return None
+    return _encoder.encode({**plain, "detail": ""})
+
+
+def without_phases(body: bytes) -> bytes | None:
+    """A record's bytes without the timings of its phases, of the run and of each step; None where there are none."""
+    plain = _as_plain(body)
+    if not plain or not isinstance(plain.get("steps", []), list):
+        return None
+    steps = [{**step, "phases": {}} if isinstance(step, dict) else step for step in plain.get("steps", [])]
+    bare = _encoder.encode({**{name: plain[name] for name in plain if name != "phases"}, "steps": steps})
+    return bare if len(bare) < len(body) else None
+
+
+def _as_plain(body: bytes) -> dict[str, Any] | None:
+    """With the fields that this version does not know."""
+    try:
+        plain = msgspec.json.decode(body)
+    except _UNREADABLE:
+        return None
+    return plain if isinstance(plain, dict) else None
+
+
 def encode_batch(batch: Batch) -> bytes:
     """A batch's bytes, not yet compressed."""
     entries = [_WireEntry(entry.seq, entry.digest, msgspec.Raw(entry.body)) for entry in batch.entries]
@@ -76,6 +109,8 @@ def encode_batch(batch: Batch) -> bytes:
             entries=entries,
             counts=dict(batch.counts),
             software=batch.software,
+            stamps=batch.stamps,
+            lost=batch.lost,
             clock=batch.clock,
         )
     )
@@ -98,6 +133,12 @@ def decode_batch(raw: bytes) -> Batch:
         raise BatchError(f"the records of a batch are numbered up to {_LARGEST}")
     if len(wire.counts) > MOST_COUNTS or any(abs(count) > _LARGEST for count in wire.counts.values()):
         raise BatchError(f"a batch has at most {MOST_COUNTS} counts, none beyond {_LARGEST}")
+    if len(wire.stamps) > MOST_ENTRIES or any(not 0 < each.recorded_at <= _LARGEST for each in wire.stamps):
+        raise BatchError(f"a batch has at most {MOST_ENTRIES} stamps, each an instant from 1 to {_LARGEST}")
+    if len(wire.lost) > MOST_LOST or any(not _is_loss(each) for each in wire.lost):
+        raise BatchError(
+            f"a batch declares at most {MOST_LOST} ranges lost, each from 1 to {_LARGEST} and with a reason"
+        )
     if wire.clock is not None and not _is_sound(wire.clock):
         raise BatchError("the estimate of the collector's clock in a batch has a number that no clock can have")
     names = (wire.agent, wire.region, wire.epoch)
@@ -112,8 +153,14 @@ def decode_batch(raw: bytes) -> Batch:
         counts=wire.counts,
         version=wire.version,
         software=wire.software,
+        stamps=wire.stamps,
+        lost=wire.lost,
         clock=wire.clock,
     )
+
+
+def _is_loss(lost: Lost) -> bool:
+    return 1 <= lost.first <= lost.last <= _LARGEST and lost.reason.isprintable() and 0 < len(lost.reason) <= 40
 
 
 def _is_sound(estimate: Estimate) -> bool:

@@ -1,4 +1,4 @@
-"""`outrider agent`: probe continuously, keep results, ship them."""
+"""`outrider agent`: probe continuously, keep results, ship them. `outrider agent doctor`: how that goes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from outrider.clock import SystemClock
 from outrider.collector_access import CollectorAccess
 from outrider.collector_clock import CollectorClock
 from outrider.commands import BAD_CONFIG, FAILED, PASS, complain
+from outrider.commands.agent_doctor import doctor
 from outrider.commands.processes import log_to_stderr, reload_on_hangup, run_on_loop, serving, stop_on_signals
 from outrider.config import AgentConfig, load_agent
 from outrider.core.units import SECOND, Duration
@@ -25,12 +26,17 @@ from outrider.runner import Ended, LoopLag, Runner
 from outrider.shipper import Shipper
 from outrider.spool import Outbox, SpoolError
 from outrider.strict_yaml import ConfigError
+from outrider.transport.gate import POLICY_PLACE
 from outrider.transport.wires import Wires
 
 _GREETING: Duration = 2 * SECOND
 
 
 def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "what", nargs="?", choices=("doctor",), help="say how the spool stands and where the runs went, and end"
+    )
+    parser.add_argument("--json", action="store_true", help="with doctor: as JSON")
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the agent's YAML file")
     parser.add_argument("--until-stdin-closes", action="store_true", help=argparse.SUPPRESS)
 
@@ -42,6 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
         complain(error)
         return BAD_CONFIG
     clock = SystemClock()
+    if arguments.what == "doctor":
+        return run_on_loop(doctor(config, clock, as_json=arguments.json))
     try:
         outbox = Outbox(
             config.spool_path,
@@ -71,8 +79,10 @@ async def _serve(path: Path, config: AgentConfig, outbox: Outbox, clock: SystemC
             outbox.set_aside,
             outbox.epoch,
         )
-    lag, transport = LoopLag(clock), Wires(clock)
-    configured = Configured(path, config, clock=clock, outbox=outbox, transport=transport, lag=lag)
+    lag, transport = LoopLag(clock), Wires(clock, config.policy)
+    configured = Configured(
+        path, config, clock=clock, outbox=outbox, transport=transport, lag=lag, keep_to=transport.keep_to
+    )
     collector_clock = CollectorClock(clock, config.clock_path)
     shipper = Shipper(
         outbox,
@@ -86,6 +96,8 @@ async def _serve(path: Path, config: AgentConfig, outbox: Outbox, clock: SystemC
     )
     metrics = AgentMetrics(outbox, shipper, config.region)
     metrics.follow(configured)
+    for name in sorted({check.target.name for check in config.checks if not check.target.verify_tls}):
+        log.warning("target %s: whoever answers is taken for it (verify_tls: false)", name)
     runner = _runner(configured, outbox, collector_clock, metrics, log)
     configured.serve_with(runner)
     stop_on_signals(runner.stop, with_stdin=with_stdin)
@@ -133,7 +145,12 @@ def _runner(
         told[check] = why.words
 
     def observe(ended: Ended) -> None:
-        told.pop(ended.record.check, None)
+        record = ended.record
+        if record.place != POLICY_PLACE:
+            told.pop(record.check, None)
+        elif told.get(record.check) != record.detail:
+            log.warning("check %s measures nothing: %s", record.check, record.detail)
+            told[record.check] = record.detail
         metrics.observe(ended)
 
     return Runner(

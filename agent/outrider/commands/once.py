@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from outrider.clock import SystemClock
+from outrider.clock import Clock, SystemClock
 from outrider.commands import BAD_CONFIG, FAILED, INCONCLUSIVE, PASS, complain
 from outrider.commands.dry_run import show
 from outrider.commands.library import SandboxError, own_sandbox, running_sandbox
@@ -25,13 +25,14 @@ from outrider.config import AgentConfig, load_agent
 from outrider.core.outcome import Fault, OutcomeClass
 from outrider.core.units import SECOND
 from outrider.core.wire import RunRecord
-from outrider.execution import Check, Execution, Surroundings
+from outrider.execution import Check, Execution, Lag, NoLag, Surroundings
 from outrider.generators import Generators
 from outrider.purse import Purse
 from outrider.redact import Redactor, printable
 from outrider.scenario import CleanupState
 from outrider.spool import CONTROL_NUMBERS_PER_AGENT, HIGHEST_NUMBER
 from outrider.strict_yaml import ConfigError, nearest
+from outrider.transport import Transport
 from outrider.transport.wires import Wires
 
 AT_ONCE = 10
@@ -134,19 +135,25 @@ class _FreshNumbers:
         return self._next
 
 
-async def _run_all(config: AgentConfig, checks: list[Check]) -> list[RunRecord]:
-    clock = SystemClock()
-    transport = Wires(clock)
+def surroundings_of(config: AgentConfig, transport: Transport, clock: Clock, lag: Lag) -> Surroundings:
+    """What runs without a spool need besides their check."""
     redactor = Redactor(config.secret_values | config.private_values)
-    surroundings = Surroundings(
+    return Surroundings(
         region=config.region,
         transport=transport,
         clock=clock,
         generate=Generators(clock, _FreshNumbers(), config.secrets.__getitem__, ONCE_NUMBER),
         table=config.table,
+        lag=lag,
         references=config.references_over(transport, clock),
         describe=lambda text: printable(redactor.detail(text)),
     )
+
+
+async def _run_all(config: AgentConfig, checks: list[Check]) -> list[RunRecord]:
+    clock = SystemClock()
+    transport = Wires(clock, config.policy)
+    surroundings = surroundings_of(config, transport, clock, NoLag())
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def once(check: Check) -> RunRecord:

@@ -1,5 +1,7 @@
 """`outrider report`: the statement of a period. Exit 0 if every guarantee is met, 99 if one is missed, else 2.
 
+`--issue` hands it out as a revision, which `--revision` makes again (see `outrider.commands.report_issued`).
+
 CSV, HTML and PDF are made here, from the JSON that the collector answered or that was filed: so each party makes the
 same bytes from the same statement, and the collector spends nothing on them.
 """
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from outrider.collector_client import CollectorError, ask
-from outrider.commands import BAD_CONFIG, FAILED, INCONCLUSIVE, MISSED, PASS
+from outrider.commands import BAD_CONFIG, FAILED, INCONCLUSIVE, MISSED, PASS, report_issued
 from outrider.commands.collector_options import add_collector, endpoint
 from outrider.commands.processes import run_on_loop
 
@@ -35,6 +37,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--statement", metavar="FILE", type=Path, help="one that was kept as JSON; no collector is asked"
     )
     which.add_argument("--schema", action="store_true", help="print the JSON Schema of statements, and no statement")
+    report_issued.add(parser, which)
     parser.add_argument("--to", metavar="TIME", help="with --from")
     parser.add_argument("--as-of", metavar="TIME", help="as the facts stood then; now without")
     add_collector(parser)
@@ -51,8 +54,20 @@ def run(arguments: argparse.Namespace) -> int:
 
         sys.stdout.buffer.write(json_schema())
         return PASS
+    if mistake := report_issued.wrong(arguments):
+        print(f"outrider report: {mistake}", file=sys.stderr)
+        return BAD_CONFIG
+    answer: dict[str, Any] | None = None
     try:
-        statement = _filed(arguments.statement) if arguments.statement else run_on_loop(_asked(arguments))
+        if not arguments.statement:
+            arguments.collector = endpoint(arguments)
+        if arguments.revisions or arguments.compare:
+            return report_issued.listed(arguments)
+        if arguments.issue or arguments.revision is not None:
+            answer = report_issued.issued(arguments)
+            statement = answer["statement"]
+        else:
+            statement = _filed(arguments.statement) if arguments.statement else run_on_loop(_asked(arguments))
         write_forms(statement, {form: getattr(arguments, form) for form in _FORMS if getattr(arguments, form)})
     except CollectorError as error:
         print(f"outrider report: {error}", file=sys.stderr)
@@ -62,13 +77,15 @@ def run(arguments: argparse.Namespace) -> int:
         return BAD_CONFIG
     if arguments.csv != "-":
         show(statement, as_json=arguments.json)
+    if answer is not None:
+        return report_issued.tell(answer, quiet=arguments.json or arguments.csv == "-", exit_code=exit_code)
     return exit_code(statement)
 
 
 async def _asked(arguments: argparse.Namespace) -> Any:
     wanted = {"period": arguments.period, "last": arguments.last, "from": arguments.start, "to": arguments.to}
     query = {key: value for key, value in {**wanted, "as_of": arguments.as_of}.items() if value}
-    return await ask(endpoint(arguments), "/v1/statements", query=query)
+    return await ask(arguments.collector, "/v1/statements", query=query)
 
 
 def _filed(path: Path) -> Any:
@@ -129,8 +146,9 @@ def show(statement: dict[str, Any], *, as_json: bool) -> None:
         print(msgspec.json.format(msgspec.json.encode(statement, order="deterministic"), indent=1).decode())
     else:
         from outrider.terminal import show_statement
+        from outrider_collector.forms.reading import raised
 
-        show_statement(statement)
+        show_statement(raised(statement))
 
 
 def exit_code(statement: dict[str, Any]) -> int:

@@ -66,6 +66,8 @@ def _show(findings: Findings) -> None:
         print(f"        and {counted - named} more")
     for gap in findings.gaps:
         print(printable(f"gap     {gap}"))
+    for day in findings.partial:
+        print(printable(f"partial {day}"))
     for note in findings.notes:
         print(printable(f"note    {note}"))
     days = f"{findings.first_day} to {findings.last_day}" if findings.first_day else "no day"

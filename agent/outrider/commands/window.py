@@ -20,6 +20,7 @@ from outrider.collector_client import CollectorError, ask, ask_for_text, send_te
 from outrider.commands import BAD_CONFIG, FAILED, PASS, verify_window
 from outrider.commands.collector_options import add_collector, endpoint
 from outrider.commands.processes import run_on_loop
+from outrider.commands.window_yaml import windows_yaml
 from outrider.redact import printable
 
 _TIME = "with an offset, like 2026-06-01T22:00:00-04:00, or a wall time of --timezone"
@@ -52,13 +53,16 @@ def add(parser: argparse.ArgumentParser) -> None:
     history = acts.add_parser("history", parents=[common], help="every version of one window")
     history.add_argument("window", metavar="ID")
     verify_window.add(acts.add_parser("verify", parents=[common], help="whether a window went as it was announced"))
-    _add_import(acts.add_parser("import", parents=[common, signed, zoned], help="windows from a calendar"))
+    _add_import(
+        acts.add_parser("import", parents=[common, signed, zoned], help="windows from a calendar or a YAML file")
+    )
     export = acts.add_parser("export", parents=[common], help="every window as iCalendar; as JSON with --json")
+    export.add_argument("--yaml", action="store_true", help="as a file that `import` reads")
     export.add_argument("file", nargs="?", type=Path, metavar="FILE", help="standard output without")
 
 
 def _add_import(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="FILE|URL", help="an iCalendar file, or its http(s) address")
+    parser.add_argument("source", metavar="FILE|URL", help="an iCalendar or YAML file, or its http(s) address")
     parser.add_argument("--calendar", metavar="NAME", help="what its events are known by; the file's name without")
     parser.add_argument("--scope", action="append", metavar="PATTERN", help="checks, for events that name none")
     parser.add_argument("--allow-unknown-checks", action="store_true", help="scopes may be of checks still to come")
@@ -75,6 +79,9 @@ def _add_announce(announce: argparse.ArgumentParser) -> None:
     announce.add_argument("--scope", action="append", metavar="PATTERN", help="checks it covers; all without")
     announce.add_argument("--allow-unknown-checks", action="store_true", help="the scope is of checks still to come")
     announce.add_argument("--reason", default="")
+    announce.add_argument(
+        "--emergency", action="store_true", help="not planned: shown, and excuses only what the agreement says so of"
+    )
 
 
 def _add_end(parser: argparse.ArgumentParser, *, is_required: bool) -> None:
@@ -87,16 +94,22 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         _refuse_unsendable(arguments)
         arguments.collector = endpoint(arguments)
-        if arguments.act == "export" and not arguments.json:
+        if arguments.act == "verify":
+            return verify_window.run(arguments)
+        if arguments.act == "export" and arguments.json and arguments.yaml:
+            raise CollectorError("--json and --yaml: one form at a time", refused=True)
+        if arguments.act == "export" and not (arguments.json or arguments.yaml):
             return _write(run_on_loop(ask_for_text(arguments.collector, "/v1/windows.ics")), arguments.file)
         answer = run_on_loop(_import(arguments) if arguments.act == "import" else _ask(arguments))
     except CollectorError as error:
         print(f"outrider window: {error}", file=sys.stderr)
         return BAD_CONFIG if error.refused else FAILED
+    if arguments.act == "export" and arguments.yaml:
+        return _write(windows_yaml(answer["windows"]), arguments.file)
     if arguments.act == "export":
         return _write(msgspec.json.format(msgspec.json.encode(answer, order="deterministic")) + b"\n", arguments.file)
     _show(arguments, answer)
-    return verify_window.EXIT_CODES[answer["verdict"]] if arguments.act == "verify" else PASS
+    return PASS
 
 
 def _refuse_unsendable(arguments: argparse.Namespace) -> None:
@@ -106,8 +119,8 @@ def _refuse_unsendable(arguments: argparse.Namespace) -> None:
             if isinstance(text, str) and name != "source" and not text.isascii() and not _is_utf8(text):
                 option = name if name == "window" else f"--{name.replace('_', '-')}"
                 raise CollectorError(f"{option}: {text!r} is not UTF-8", refused=True)
-    window = getattr(arguments, "window", "w")
-    if not window.strip("."):  # an address would lose it
+    window = getattr(arguments, "window", None)
+    if window is not None and not window.strip("."):  # an address would lose it
         raise CollectorError(f"there is no window {window!r}; `outrider window list` shows them", refused=True)
 
 
@@ -124,11 +137,8 @@ def _show(arguments: argparse.Namespace, answer: Any) -> None:
         print(msgspec.json.format(msgspec.json.encode(answer, order="deterministic"), indent=1).decode())
         return
     from outrider.terminal import show_history, show_windows
-    from outrider.verification_terminal import show_verification
 
-    if arguments.act == "verify":
-        show_verification(answer)
-    elif arguments.act == "import":
+    if arguments.act == "import":
         for made in answer["recorded"]:
             print(
                 f"{made['act']:8} {made['window']}  {made['start']} to {made['end']}  {printable(made['reason'], 80)}"
@@ -157,8 +167,6 @@ def _write(text: bytes, file: Path | None) -> int:
 
 
 async def _ask(arguments: argparse.Namespace) -> Any:
-    if arguments.act == "verify":
-        return await verify_window.verification(arguments)
     if arguments.act in ("list", "export"):
         return await ask(arguments.collector, "/v1/windows")
     if arguments.act == "announce":
@@ -184,12 +192,17 @@ async def _import(arguments: argparse.Namespace) -> Any:
     except SourceError as error:
         raise CollectorError(str(error), refused=not is_address(source)) from None
     query: list[tuple[str, str]] = [("calendar", name or Path(source).name), *_signed(arguments).items()]
+    is_yaml = source.lower().endswith((".yaml", ".yml"))
+    query += [("format", "yaml")] if is_yaml else []
     query += [("scope", pattern) for pattern in arguments.scope or ()]
     query += [("timezone", arguments.timezone)] if arguments.timezone else []
     query += [(flag, "true") for flag in ("allow_unknown_checks", "dry_run") if getattr(arguments, flag)]
     try:
         return await send_text(arguments.collector, f"/v1/windows/import?{urlencode(query)}", raw)
     except CollectorError as error:
+        if is_yaml and error.refused:  # a line for each mistake, and each begins with its place
+            told = "\n".join(f"{source}:{each}" if each[0].isdecimal() else each for each in str(error).splitlines())
+            raise CollectorError(told, refused=True) from None
         raise CollectorError(f"{name or source}: {error}", refused=error.refused) from None
 
 
@@ -199,6 +212,8 @@ def _announcement(arguments: argparse.Namespace) -> dict[str, Any]:
         body["exdates"] = arguments.exdate
     if arguments.allow_unknown_checks:
         body["allow_unknown_checks"] = True
+    if arguments.emergency:
+        body["emergency"] = True
     return body | _signed(arguments)
 
 

@@ -12,6 +12,8 @@ Rules (R5 to R7 of the accounts)
    That settles late, retroactive, extended, moved, shortened and cancelled windows alike.
 4. A version contains m for a check only if the check is in its scope. A cancelled version contains nothing.
 5. Excused intervals of all windows are merged; a cap, where the agreement has one, is used up in order of time.
+6. Emergency maintenance is recorded and shown, and excuses nothing, unless the agreement has a notice of its own for
+   it, which then is the notice of rule 3. A window is one or the other from its first announcement on.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ class Act(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """One version of a window. `scope` is shell patterns over names of checks. Raises ValueError if it cannot be."""
+    """One version of a window. `scope` is shell patterns over names of checks; `emergency` marks maintenance that could
+    not be planned (rule 6). Raises ValueError if it cannot be."""
 
     window: str
     version: int
@@ -50,6 +53,7 @@ class Announcement:
     scope: tuple[str, ...] = ("*",)
     reason: str = ""
     author: str = ""
+    emergency: bool = False
 
     def __post_init__(self) -> None:
         if self.start >= self.end:
@@ -77,10 +81,16 @@ def histories(announcements: Iterable[Announcement]) -> dict[str, tuple[Announce
     }
 
 
-def excused_by(history: Sequence[Announcement], notice: Duration, check: str) -> Intervals:
-    """What one window excuses for one check (rule 3). `history` is in the order of recording."""
+def excused_by(
+    history: Sequence[Announcement], notice: Duration, check: str, emergency_notice: Duration | None = None
+) -> Intervals:
+    """What one window excuses for one check (rules 3 and 6). `history` is in the order of recording."""
     latest = history[-1]
     latest_interval = latest.interval_for(check)
+    if latest.emergency:
+        if emergency_notice is None:
+            return Intervals()
+        notice = emergency_notice
     if latest_interval is None:
         return Intervals()
     deadline = latest.start - notice
@@ -120,10 +130,13 @@ def excused(
     period: Interval,
     check: str,
     cap: Cap | None = None,
+    emergency_notice: Duration | None = None,
 ) -> Intervals:
     """All excused time of one check within `period`. Pure; raises nothing. Source: R5, R7."""
     merged = Intervals(
-        interval for history in histories(announcements).values() for interval in excused_by(history, notice, check)
+        interval
+        for history in histories(announcements).values()
+        for interval in excused_by(history, notice, check, emergency_notice)
     )
     if cap is not None:
         merged = Intervals(

@@ -7,7 +7,8 @@ Rules
 2. Met: how many more could have been lost. Missed: how many fewer would have had to be lost, with every unknown slice
    taken as up. Inconclusive: how many of the unknown slices decide, or how much data the coverage floor lacks.
 3. Changes are counted within what was measured: nothing is excused that was not, and nothing measured that was not.
-4. Of several checks those decide whose verdict stands; where all are met, the one that came closest to a miss.
+4. Of several checks, or periods, those decide whose verdict stands; where all are met, the one that came closest to a
+   miss.
 """
 
 from __future__ import annotations
@@ -40,12 +41,17 @@ def least_good(n: int, guarantee: Guarantee) -> int:
     return floor(wanted) + 1 if guarantee.strict else ceil(wanted)
 
 
-def availability_margin(sli: Availability, guarantee: Guarantee, judgement: Judgement) -> Margin:
-    """Of one check that was judged so."""
+def availability_margin(
+    sli: Availability, guarantee: Guarantee, judgement: Judgement, coverage: Mapping[str, tuple[int, int]] | None = None
+) -> Margin:
+    """Of one check that was judged so, or of several as one service: then `coverage` is theirs, as (slices with data,
+    slices measured) by check."""
     if judgement.verdict is Verdict.NO_DATA:
         return _nothing("slices", judgement)
     least, length = least_good(sli.measured, guarantee), guarantee.slice
-    thin = {region: (slices, sli.measured) for region, slices in sli.coverage.items()}
+    thin = coverage
+    if thin is None:
+        thin = {region: (slices, sli.measured) for region, slices in sli.coverage.items()}
     match judgement.verdict:
         case Verdict.MISSED:
             lacking = least - sli.up - sli.unknown
@@ -92,22 +98,23 @@ def response_margin(
     return Margin("transactions", spare, text)
 
 
-def margin_of_checks(parts: Sequence[tuple[str, Judgement, Margin]]) -> Margin:
-    """Of a guarantee that is judged check by check (rule 4). `parts`, at least one: check, judgement, margin."""
+def margin_of_parts(parts: Sequence[tuple[str, Judgement, Margin]], noun: str = "check") -> Margin:
+    """Of a guarantee that is judged check by check, or period by period (rule 4). `parts`, at least one: its name, its
+    judgement, its margin."""
     standing = worst(judgement for _, judgement, _ in parts)
     deciding = [(check, margin) for check, judgement, margin in parts if judgement.verdict is standing.verdict]
     if len(parts) == 1:
         return deciding[0][1]
     if standing.verdict is Verdict.MET:
         check, closest = min(deciding, key=lambda each: (each[1].by or 0, each[0]))
-        return Margin("slices", closest.by, f"the closest of {len(parts)} checks is {check}: {closest.text}")
+        return Margin(closest.unit, closest.by, f"the closest of {len(parts)} {noun}s is {check}: {closest.text}")
     named = [f"{check}: {margin.text}" for check, margin in deciding[:_MOST_NAMED]]
     if len(deciding) > _MOST_NAMED:
-        named.append(f"and {len(deciding) - _MOST_NAMED} more checks")
-    every = "" if len(deciding) == 1 else f"{len(deciding)} checks would all have had to change: "
+        named.append(f"and {len(deciding) - _MOST_NAMED} more {noun}s")
+    every = "" if len(deciding) == 1 else f"{len(deciding)} {noun}s would all have had to change: "
     amounts = [margin.by for _, margin in deciding]
     total = None if None in amounts else sum(each or 0 for each in amounts)
-    return Margin("slices", total, every + "; ".join(named) + _after(parts, standing))
+    return Margin(deciding[0][1].unit, total, every + "; ".join(named) + _after(parts, standing))
 
 
 def _after(parts: Sequence[tuple[str, Judgement, Margin]], standing: Judgement) -> str:
@@ -122,10 +129,10 @@ def _after(parts: Sequence[tuple[str, Judgement, Margin]], standing: Judgement) 
 
 
 def lowest_coverage(sli: Availability) -> tuple[int, int] | None:
-    """(slices with data in the thinnest region, slices measured); None where coverage is not known."""
+    """(slices with data in the thinnest region, slices measured); None where nothing was measured."""
     if sli.lowest_coverage is None:
         return None
-    return min(sli.coverage.values()), sli.measured
+    return min(sli.coverage.values(), default=0), sli.measured
 
 
 def _coverage(found: Mapping[str, tuple[int, int]], guarantee: Guarantee, by_share: str) -> Margin:

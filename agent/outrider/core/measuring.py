@@ -8,8 +8,9 @@ Availability (R3, R4, R6)
    n = 0: UNKNOWN.
 3. Only where a run's interval is longer than the slice does its region's state (up, down or refused) carry over to
    later slices: until the slice of its next slot, and never across the edge of an excused interval.
-4. If every region with data, two at least, sees `probe_fault` and nothing good, the slice is DOWN: a service that
-   refuses everyone is down. Not where the expiry of the credential was known.
+4. If two regions at least see `probe_fault` and nothing good, and every other one with data is DOWN, the slice is
+   DOWN: a service that refuses everyone is down, and no less so where it fails somebody in another way. Not where the
+   expiry of the credential was known.
 5. A slice that is wholly excused leaves numerator and denominator. Of a slice excused in part, only the samples
    outside the excused part are counted; whoever makes the counts leaves the others out.
 
@@ -71,7 +72,7 @@ def measure(counts: SliceCounts, excused: Intervals, period: Interval, rules: Ru
     first = min(int(np.min(counts.slice)), wanted.start) if len(counts.slice) else wanted.start
     kept = np.zeros(max(wanted.stop - first, 0), dtype=np.bool_)
     kept[wanted.start - first :] = True
-    kept &= ~_marked(excused, first, len(kept), rules.slice, wholly=True)
+    kept &= ~marked(excused, first, len(kept), rules.slice, wholly=True)
     grid = _Grid.of(counts, first, len(kept), rules)
     states = grid.states(excused, rules.slice)
     is_up, is_down = grid.quorum(states, rules)
@@ -85,8 +86,8 @@ def measure(counts: SliceCounts, excused: Intervals, period: Interval, rules: Ru
         bad_samples=int((grid.total - grid.good)[kept].sum()),
         void_samples=int(grid.void[kept].sum()),
         coverage={region: int((states.has_data[:, at] & kept).sum()) for at, region in enumerate(counts.regions)},
-        outages=_spans(is_down & kept, first, rules.slice),
-        unknowns=_spans(unknown, first, rules.slice),
+        outages=spans_of(is_down & kept, first, rules.slice),
+        unknowns=spans_of(unknown, first, rules.slice),
         five_minutes=_five_minutes(grid.good[kept], grid.total[kept], np.flatnonzero(kept) + first, rules.slice),
     )
 
@@ -172,14 +173,15 @@ class _Grid:
         is_down = (regions >= 2) & outvoted
         is_up = ((regions >= 2) & ~outvoted) | ((regions == 1) & (bad == 0))
         refused = states.is_refused
-        everyone = (refused == (states.has_data | refused | (self.refused > 0))).all(axis=1) & (
+        failing = refused | states.is_bad
+        everyone = (failing == (states.has_data | refused | (self.refused > 0))).all(axis=1) & (
             refused.sum(axis=1) >= 2
         )
-        everyone &= ~_marked(rules.known_expiry, self.first, len(everyone), rules.slice, wholly=False)
+        everyone &= ~marked(rules.known_expiry, self.first, len(everyone), rules.slice, wholly=False)
         return is_up & ~everyone, is_down | everyone
 
 
-def _marked(spans: Intervals, first: int, rows: int, length: Duration, *, wholly: bool) -> Bools:
+def marked(spans: Intervals, first: int, rows: int, length: Duration, *, wholly: bool) -> Bools:
     """The slices that lie wholly, or in any part, inside one of the spans."""
     import numpy as np
 
@@ -190,7 +192,7 @@ def _marked(spans: Intervals, first: int, rows: int, length: Duration, *, wholly
     return marked
 
 
-def _spans(marked: Bools, first: int, length: Duration) -> Intervals:
+def spans_of(marked: Bools, first: int, length: Duration) -> Intervals:
     """Runs of marked slices as intervals of time."""
     import numpy as np
 

@@ -1,7 +1,8 @@
 """Periods of an agreement: calendar months and weeks in the agreement's own time zone, as UTC instants.
 
 A month in New York has 743 hours in March and 721 in November. The bounds are taken as wall-clock midnights and
-turned to UTC one by one; nothing is ever subtracted on the wall clock.
+turned to UTC one by one; nothing is ever subtracted on the wall clock. A rolling period has no calendar: it is the
+last so many days of 24 hours, and ends with whatever asks for it.
 """
 
 from __future__ import annotations
@@ -25,11 +26,13 @@ class PeriodKind(StrEnum):
     MONTH = "month"
     WEEK = "week"
     DAY = "day"
+    ROLLING = "rolling"
 
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """Periods of one kind in one zone. Weeks run Sunday to Saturday, as in the CAQH CORE rules."""
+    """Periods of one kind in one zone. Weeks run Sunday to Saturday, as in the CAQH CORE rules. What rolls is asked for
+    day by day."""
 
     kind: PeriodKind
     zone: ZoneInfo
@@ -44,6 +47,16 @@ class Calendar:
         while current.start < span.end:
             yield current
             current = self.containing(current.end)
+
+    def label(self, period: Interval) -> str:
+        """What `parse_period` reads as this period: "2026-06", "2026-W23", "2026-06-01"."""
+        first = to_datetime(period.start).astimezone(self.zone).date()
+        if self.kind is PeriodKind.MONTH:
+            return f"{first:%Y-%m}"
+        if self.kind is PeriodKind.WEEK:
+            year, week, _ = (first + timedelta(days=1)).isocalendar()
+            return f"{year:04}-W{week:02}"
+        return f"{first:%Y-%m-%d}"
 
     def _first_day(self, day: date) -> date:
         if self.kind is PeriodKind.MONTH:
@@ -78,7 +91,7 @@ def parse_period(text: str, zone: ZoneInfo) -> Interval:
             return Calendar(PeriodKind.WEEK, zone)._from(monday - timedelta(days=1))
         if found := _DAY.fullmatch(text):
             return Calendar(PeriodKind.DAY, zone)._from(date(int(found[1]), int(found[2]), int(found[3])))
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise ValueError(f"{text!r} is not a period: {error}") from None
     raise ValueError(
         f"{text!r} is not a period; write a month like 2026-06, a week like 2026-W23, a day like 2026-06-01"

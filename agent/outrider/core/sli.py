@@ -150,10 +150,10 @@ class Availability:
 
     @property
     def lowest_coverage(self) -> Fraction | None:
-        """The coverage of the region with the least of it."""
-        if not self.measured or not self.coverage:
+        """The coverage of the region with the least of it; none at all where no region ever looked."""
+        if not self.measured:
             return None
-        return Fraction(min(self.coverage.values()), self.measured)
+        return Fraction(min(self.coverage.values(), default=0), self.measured)
 
 
 @dataclass(frozen=True, slots=True)

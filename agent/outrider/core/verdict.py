@@ -2,7 +2,8 @@
 
 Rules (R4, G3)
 --------------
-1. Without a GOOD or BAD sample the verdict is *no data*, with its reason, and there is no percentage.
+1. Without a GOOD or BAD sample the verdict is *no data*, with its reason, and there is no percentage; a state carried
+   in from before is no sample. Only refusals of everyone, which are void, are judged all the same.
 2. Availability: met if even `low` (all unknown slices down) satisfies the target, missed if even `high` does not,
    inconclusive between.
 3. Response time: met if S satisfies the target, else missed.
@@ -53,12 +54,23 @@ def worst(judgements: Iterable[Judgement]) -> Judgement:
 
 def judge_availability(sli: Availability, guarantee: Guarantee) -> Judgement:
     """Judge one check."""
-    if not sli.samples and not sli.down:
+    return _judge(sli, guarantee, sli.lowest_coverage)
+
+
+def judge_together(sli: Availability, guarantee: Guarantee, coverage: Mapping[str, Fraction]) -> Judgement:
+    """Judge several checks that are one service (`outrider.core.composite`). `coverage` is what the floor is held
+    against, by check."""
+    return _judge(sli, guarantee, min(coverage.values(), default=None))
+
+
+def _judge(sli: Availability, guarantee: Guarantee, coverage: Fraction | None) -> Judgement:
+    refused = sli.down and sli.void_samples  # a service that refused everyone is down without a sample that counts
+    if not sli.samples and not refused:
         return Judgement(Verdict.NO_DATA, "all excused" if sli.excused and not sli.measured else "no samples")
     assert sli.low is not None
     assert sli.high is not None
     if satisfies(sli.low, guarantee):
-        return _with_floor(guarantee, sli.lowest_coverage, f"{sli.up} of {sli.measured} slices up")
+        return _with_floor(guarantee, coverage, f"{sli.up} of {sli.measured} slices up")
     if not satisfies(sli.high, guarantee):
         return Judgement(Verdict.MISSED, f"{sli.down} of {sli.measured} slices down")
     return Judgement(

@@ -102,9 +102,35 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Stamp:
+    """When the collector first recorded a record, with its signature. Only the collector can tell a right one."""
+
+    seq: int
+    recorded_at: Instant
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Records (first to last) that the agent no longer has and that will never come, and why: a word of `LOSSES`."""
+
+    first: int
+    last: int
+    reason: str
+
+
+LOSSES = ("dead_lettered", "dropped_quota", "corrupt", "not_kept")
+"""Refused by the collector as unreadable; dropped at the quota; damaged in the spool; delivered once, and longer ago
+than the spool keeps. A reader takes a word that it does not know for another reason."""
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """What an agent sends at once. `counts` are the agent's running totals for this epoch (conservation); `clock` is
-    what it knows of the collector's clock as it sends."""
+    what it knows of the collector's clock as it sends.
+
+    `stamps` go with records that are sent again; `lost` declares those that cannot be.
+    """
 
     agent: str
     region: str
@@ -113,6 +139,8 @@ class Batch:
     counts: Mapping[str, int] = field(default_factory=dict)
     version: int = WIRE_VERSION
     software: str = ""
+    stamps: tuple[Stamp, ...] = ()
+    lost: tuple[Lost, ...] = ()
     clock: Estimate | None = None
 
 
@@ -120,9 +148,11 @@ class Batch:
 class BatchAnswer:
     """The collector's answer, given after its store has synced.
 
-    Every seq up to `high_water` is stored, except the ranges in `gaps` (first, last), which it never received.
+    Every seq up to `high_water` is stored or was declared lost, except the ranges in `gaps` (first, last): those the
+    collector does not have, and asks for.
     `received_at` and `answered_at` are the collector's clock, for the agent's estimate of its own offset;
-    `recorded_at` is the stamp under which the batch's new records entered the ledger.
+    `recorded_at` is the stamp under which the batch's new records entered the ledger; `stamps` are those of all its
+    records, signed, for the agent to keep.
     """
 
     high_water: int
@@ -132,15 +162,18 @@ class BatchAnswer:
     answered_at: Instant
     recorded_at: Instant
     gaps: tuple[tuple[int, int], ...] = ()
+    stamps: tuple[Stamp, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The body of every answer but 200. `seq` names the one record that is meant, `field` the one field."""
+    """The body of every answer but 200. `seq` names the one record that is meant, `field` the one field; `digest` is
+    how the digest begins that the collector has for that record, in a conflict."""
 
     error: str
     seq: int | None = None
     field: str | None = None
+    digest: str | None = None
 
 
 def digest(agent: str, epoch: str, seq: int, body: bytes) -> str:

@@ -3,8 +3,8 @@
 Rules
 -----
 1. A record's digest is written beside it and checked when it is read: a flipped bit is found, and costs that record.
-2. The quota is hard. When it is reached, delivered records go first, then dead letters, then the oldest ones that
-   wait, good and bad alike; every drop is counted.
+2. The quota is hard, and the write-ahead log is part of it. When it is reached, room is made (`room`), and every drop
+   is counted. A log that cannot be folded in, since another program reads the file, stops the writing, counted too.
 3. A damaged file is set aside, never deleted, and the agent starts: what can still be read of it is taken over, the
    rest is counted; where not even its totals can be read, a new epoch begins. Trouble around a sound file (no rights,
    no room, another program's lock) is told instead, since the file can still be delivered.
@@ -21,23 +21,28 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import secrets
 import sqlite3
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
 from outrider.clock import Clock
 from outrider.core.units import MINUTE, Duration, Instant
-from outrider.core.wire import Entry, digest
+from outrider.core.wire import Entry, Stamp, digest
+from outrider.spool.recall import Recalled, keep_stamps, recalled
+from outrider.spool.room import SPARE_PAGES, STRIPS, Room, note_losses
 from outrider.spool.salvage import Salvaged, salvaged
 from outrider.spool.totals import NAMES, Totals, first_control_number, read_totals
 
 PAGE_BYTES = 4096
 DEFAULT_QUOTA = 256 * 10**6
-_LEAST_PAGES = 64
-_DROP_AT_ONCE = 200
+LEAST_QUOTA = 128 * PAGE_BYTES
+_LEAST_LOG, _MOST_LOG = 64 * PAGE_BYTES, 8 * 10**6
+_AT_ONCE = 500
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -45,7 +50,11 @@ CREATE TABLE IF NOT EXISTS records (
     seq INTEGER PRIMARY KEY, digest TEXT NOT NULL, body BLOB NOT NULL, appended_at INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS dead_letters (
     seq INTEGER PRIMARY KEY, digest TEXT NOT NULL, body BLOB NOT NULL, reason TEXT NOT NULL, at INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS earlier (seq INTEGER PRIMARY KEY, digests TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS stamps (seq INTEGER PRIMARY KEY, recorded_at INTEGER NOT NULL, signature TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS losses (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, reason TEXT NOT NULL);
 """
+_OF_AN_EPOCH = ("records", "earlier", "stamps", "losses")
 # Read as bytes whatever their columns' types have become, so that damage meets the digest and nothing before it.
 _COLUMNS = "seq, CAST(digest AS BLOB), COALESCE(CAST(body AS BLOB), x'')"
 _READ = f"SELECT {_COLUMNS} FROM records WHERE seq > ? ORDER BY seq LIMIT ?"
@@ -69,7 +78,8 @@ class SpoolFile:
     """An open spool. Everything but `close` happens inside `begin` ... `commit` or `roll_back`.
 
     `counts` are this epoch's totals: scheduled, skipped, recorded, lost_in_flight, delivered, dropped_quota,
-    dropped_unwritable, dropped_corrupt, dead_lettered.
+    dropped_unwritable, dropped_corrupt, dead_lettered; beside them, of records that wait or went, stripped_details and
+    stripped_phases, and resent.
     """
 
     def __init__(self, path: Path, *, agent: str, clock: Clock, quota: int, retention: Duration) -> None:
@@ -80,7 +90,10 @@ class SpoolFile:
         self.counts: Counter[str] = Counter()
         self.set_aside: Path | None = None
         self._clock = clock
-        self._quota = quota
+        quota = max(quota, LEAST_QUOTA)
+        self._most_log = min(max(quota // 4, _LEAST_LOG), _MOST_LOG)
+        self._most_pages = (quota - self._most_log) // PAGE_BYTES
+        self._largest = quota // 4
         self._retention = retention
         self._purged_at: Instant = 0
         self.control_number = 1
@@ -97,6 +110,7 @@ class SpoolFile:
 
     def begin(self) -> None:
         self._kept = Counter(self.counts), self.acknowledged, self.epoch, self.control_number
+        self._fold_log()
         self._database.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
@@ -105,12 +119,35 @@ class SpoolFile:
         if totals != self._written:
             self._database.executemany(_UPSERT_FACT, [(name, totals) for name in NAMES])
         self._database.execute("COMMIT")
+        self._room.commit()
         self._written = totals
 
     def roll_back(self) -> None:
         self.counts, self.acknowledged, self.epoch, self.control_number = Counter(self._kept[0]), *self._kept[1:]
+        self._room.roll_back()
         if self._database.in_transaction:
             self._database.execute("ROLLBACK")
+
+    def _fold_log(self) -> None:
+        """SQLite folds its log in by itself, unless somebody else holds on to it; then it grows without a bound."""
+        if self._log_bytes() <= self._most_log:
+            return
+        self._database.execute("PRAGMA busy_timeout = 0")
+        try:
+            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            self._database.execute("PRAGMA busy_timeout = 5000")
+        if self._log_bytes() > self._most_log:
+            raise SpoolError(
+                f"{self.path}: its log is at its limit of {self._most_log} bytes, and another program that reads the "
+                "spool keeps it from being folded in; end that program"
+            )
+
+    def _log_bytes(self) -> int:
+        try:
+            return os.stat(f"{self.path}-wal").st_size
+        except FileNotFoundError:
+            return 0
 
     def close(self) -> None:
         self._database.close()
@@ -119,11 +156,15 @@ class SpoolFile:
     # --- records -------------------------------------------------------------------------------------------------
 
     def append(self, body: bytes) -> int:
+        if len(body) > self._largest:
+            raise SpoolError(f"a record of {len(body)} bytes is more than a quarter of the spool's quota")
+        if self._room.free_pages() < SPARE_PAGES + len(body) // PAGE_BYTES:
+            raise sqlite3.OperationalError("the spool is full")
+        return self._insert(body, self._clock.now())
+
+    def _insert(self, body: bytes, at: Instant) -> int:
         seq = self.counts["recorded"] + 1
-        self._database.execute(
-            "INSERT INTO records VALUES (?, ?, ?, ?)",
-            (seq, digest(self.agent, self.epoch, seq, body), body, self._clock.now()),
-        )
+        self._database.execute("INSERT INTO records VALUES (?, ?, ?, ?)", (seq, self._digest_here(seq, body), body, at))
         self.counts["recorded"] += 1
         return seq
 
@@ -132,7 +173,7 @@ class SpoolFile:
         entries: list[Entry] = []
         size = 0
         for seq, written, body in self._database.execute(_READ, (self.acknowledged, most)).fetchall():
-            found = digest(self.agent, self.epoch, seq, body)
+            found = self._digest_here(seq, body)
             if found.encode() != written:
                 self.put_aside(seq, "its digest does not match: the file was damaged", "dropped_corrupt")
                 continue
@@ -142,7 +183,7 @@ class SpoolFile:
             entries.append(Entry(seq, found, body))
         return tuple(entries)
 
-    def acknowledge(self, high_water: int) -> None:
+    def acknowledge(self, high_water: int, stamps: Sequence[Stamp] = ()) -> None:
         """Every record up to this seq is delivered; the mark never passes a record that was not appended yet."""
         delivered, last = self._database.execute(
             "SELECT count(*), COALESCE(max(seq), 0) FROM records WHERE seq > ? AND seq <= ?",
@@ -150,12 +191,42 @@ class SpoolFile:
         ).fetchone()
         self.counts["delivered"] += delivered
         self.acknowledged = max(self.acknowledged, last)
+        keep_stamps(self._database, [each for each in stamps if each.seq <= self.acknowledged])
         now = self._clock.now()
         if now - self._purged_at > MINUTE:
+            self._purge(now)
+
+    def _purge(self, now: Instant) -> None:
+        """Let go of what is older than the retention: so much at a time that the log stays small."""
+        old = f"SELECT seq FROM records WHERE seq <= ? AND appended_at < ? ORDER BY seq LIMIT {_AT_ONCE}"
+        gone = [seq for (seq,) in self._database.execute(old, (self.acknowledged, now - self._retention))]
+        for table in ("records", "stamps", "earlier"):
+            self._database.executemany(f"DELETE FROM {table} WHERE seq = ?", [(seq,) for seq in gone])
+        if len(gone) < _AT_ONCE:
             self._purged_at = now
-            self._database.execute(
-                "DELETE FROM records WHERE seq <= ? AND appended_at < ?", (self.acknowledged, now - self._retention)
-            )
+
+    def recall(self, gaps: Sequence[tuple[int, int]], most: int, most_bytes: int) -> Recalled:
+        """What answers the collector's gaps; those of records that still wait are answered by sending them."""
+        ours = [(first, min(last, self.acknowledged)) for first, last in gaps if first <= self.acknowledged]
+        return recalled(self._database, self._digest_here, ours, most, most_bytes)
+
+    def give_up(self, seq: int) -> None:
+        """A delivered record that the collector asked for and cannot read now: it was counted, and is declared lost."""
+        if self._database.execute("DELETE FROM records WHERE seq = ? AND seq <= ?", (seq, self.acknowledged)).rowcount:
+            note_losses(self._database, [seq], "dead_lettered")
+
+    def is_same(self, seq: int, known: str) -> bool:
+        """Whether a digest, or how it begins, is that of a record at its place in any form that it has or had."""
+        found = self._database.execute(_READ_ONE, (seq, self.acknowledged)).fetchone()
+        if found is None or not known:
+            return False
+        (earlier,) = self._database.execute("SELECT digests FROM earlier WHERE seq = ?", (seq,)).fetchone() or ("",)
+        forms = [found[1].decode("ascii", "replace"), *earlier.split()]
+        body: bytes = found[2]
+        for _, strip in STRIPS:
+            body = strip(body) or body
+            forms.append(self._digest_here(seq, body))
+        return any(form.startswith(known) for form in forms)
 
     def put_aside(self, seq: int, reason: str, count: str) -> None:
         """Move one record that waits to the dead letters and count it under `count`."""
@@ -163,33 +234,54 @@ class SpoolFile:
         if found is None:
             return
         # Deleted first, so that a full spool has the room.
-        self._database.execute("DELETE FROM records WHERE seq = ?", (seq,))
+        for table in ("records", "earlier"):
+            self._database.execute(f"DELETE FROM {table} WHERE seq = ?", (seq,))
         self._database.execute(
             "INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?)", (*found, reason, self._clock.now())
         )
+        note_losses(self._database, [seq], "corrupt" if count == "dropped_corrupt" else "dead_lettered")
         self.counts[count] += 1
 
-    def make_room(self) -> None:
-        """Rule 2: delivered records first, then dead letters, which were counted before, then the oldest that wait."""
-        if self._delete_oldest("records", "seq <= ?", self.acknowledged) or self._delete_oldest("dead_letters"):
-            return
-        self.counts["dropped_quota"] += self._delete_oldest("records", "seq > ?", self.acknowledged)
+    def make_room(self, share: int = 1) -> None:
+        """Rule 2. `share` doubles from one attempt to the next, until there is enough."""
+        wanted = min(max(self._most_pages // 64, 2) * PAGE_BYTES * share, self._most_log // 2)
+        # What did not help is not tried for ever: in the end slices go, which needs no room at all.
+        enough, may_strip = (1 if share == 1 else wanted), share <= 16
+        self.counts += self._room.make(self.acknowledged, wanted, enough, may_strip=may_strip)
 
-    def _delete_oldest(self, table: str, where: str = "TRUE", *bounds: int) -> int:
-        oldest = f"SELECT seq FROM {table} WHERE {where} ORDER BY seq LIMIT {_DROP_AT_ONCE}"
-        return self._database.execute(f"DELETE FROM {table} WHERE seq IN ({oldest})", bounds).rowcount
-
-    def renumber(self) -> None:
-        """Begin a new epoch with what waits and with the runs that are under way; the old one's totals end with it."""
+    def renumber(self, first: int = 0) -> None:
+        """Begin a new epoch with what waits from `first` on and with the runs that are under way; the old one's totals
+        end with it. What waits before `first` must have gone."""
         under_way = self._under_way()
-        waiting = self._database.execute(
-            "SELECT body FROM records WHERE seq > ? ORDER BY seq", (self.acknowledged,)
-        ).fetchall()
-        self._database.execute("DELETE FROM records")
-        self.counts, self.acknowledged, self.epoch = Counter(), 0, _new_epoch()
-        for (body,) in waiting:
-            self.append(body)
+        first = max(first, self.acknowledged + 1)
+        epoch = self._branch(first)
+        for table in _OF_AN_EPOCH:
+            self._database.execute(f"DELETE FROM {table} {'WHERE seq < ?' if table == 'records' else ''}",
+                                   (first,) if table == "records" else ())  # fmt: skip
+        self.counts, self.acknowledged, self.epoch = Counter(), 0, epoch
+        # In order and piece by piece: a new number is never above the old one, so it is free.
+        some = f"SELECT seq, CAST(body AS BLOB), appended_at FROM records WHERE seq >= ? ORDER BY seq LIMIT {_AT_ONCE}"
+        while rows := self._database.execute(some, (first,)).fetchall():
+            self._database.execute("DELETE FROM records WHERE seq BETWEEN ? AND ?", (first, rows[-1][0]))
+            first = rows[-1][0] + 1
+            for _, body, appended_at in rows:
+                self._insert(body or b"", appended_at)
         self.counts["scheduled"] = self.counts["recorded"] + under_way
+
+    def _branch(self, first: int) -> str:
+        """The epoch that begins with a record: copies of one spool that meet the same conflict must find the same one,
+        or what they share would be in two."""
+        found = self._database.execute(
+            "SELECT COALESCE(e.digests, r.digest) FROM records r LEFT JOIN earlier e USING (seq) WHERE r.seq = ?",
+            (first,),
+        ).fetchone()
+        if found is None:
+            return _new_epoch()
+        said = f"outrider branch\n{self.agent}\n{self.epoch}\n{first}\n{str(found[0]).partition(' ')[0]}\n"
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+    def _digest_here(self, seq: int, body: bytes) -> str:
+        return digest(self.agent, self.epoch, seq, body)
 
     # --- opening -------------------------------------------------------------------------------------------------
 
@@ -221,10 +313,13 @@ class SpoolFile:
     def _prepare(self, saved: Salvaged | None) -> None:
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = FULL")
-        self._database.execute(f"PRAGMA max_page_count = {max(self._quota // PAGE_BYTES, _LEAST_PAGES)}")
+        self._database.execute(f"PRAGMA max_page_count = {self._most_pages}")
+        self._database.execute(f"PRAGMA wal_autocheckpoint = {self._most_log // 2 // PAGE_BYTES}")
+        self._database.execute(f"PRAGMA journal_size_limit = {self._most_log}")
         if self._database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise _DamagedError("the file is damaged")
         self._database.executescript(_SCHEMA)
+        self._room = Room(self._database, self._digest_here)
         self._load(saved)
 
     def _load(self, saved: Salvaged | None) -> None:

@@ -1,7 +1,8 @@
 """The spool as the agent sees it: asynchronous, with one writer thread and shared commits.
 
 `append` returns after its record is synced to disk. What waits while a commit runs goes into the next one together,
-so the cost of a sync is shared and nobody waits for a timer.
+so the cost of a sync is shared and nobody waits for a timer: an append waits for the commit under way and for its own,
+never longer. A commit takes so many requests at most, so that no commit grows with the crowd.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ import queue
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
 from outrider.clock import Clock
 from outrider.core.units import DAY, Duration
-from outrider.core.wire import Entry
+from outrider.core.wire import Entry, Stamp
 from outrider.spool.file import DEFAULT_QUOTA, SpoolError, SpoolFile
+from outrider.spool.recall import Recalled
 from outrider.spool.totals import WENT
 
 T = TypeVar("T")
@@ -31,6 +33,8 @@ HIGHEST_NUMBER = 998
 
 _CONTROL_NUMBER_BLOCK = 1000
 _PATIENCE_S = 10
+_MOST_TOGETHER = 200
+_MOST_ATTEMPTS = 8
 
 
 class Outbox:
@@ -101,17 +105,29 @@ class Outbox:
         """The oldest records that wait, at least one if any does."""
         return await self._ask(lambda: self._file.read(most, most_bytes))
 
-    async def acknowledge(self, high_water: int) -> None:
-        """The collector has synced every record up to this seq."""
-        await self._ask(lambda: self._file.acknowledge(high_water))
+    async def acknowledge(self, high_water: int, stamps: Sequence[Stamp] = ()) -> None:
+        """The collector has synced every record up to this seq, and gave these stamps."""
+        await self._ask(lambda: self._file.acknowledge(high_water, stamps))
 
     async def dead_letter(self, seq: int, reason: str) -> None:
         """Put a record aside that the collector cannot read, with its reason."""
         await self._ask(lambda: self._file.put_aside(seq, reason, "dead_lettered"))
 
-    async def begin_new_epoch(self) -> None:
-        """Start a new sequence with what waits (this spool was cloned)."""
-        await self._ask(self._file.renumber)
+    async def recall(self, gaps: Sequence[tuple[int, int]], most: int, most_bytes: int) -> Recalled:
+        """What answers the collector's gaps of delivered records: those still kept, and why others never come."""
+        return await self._ask(lambda: self._file.recall(gaps, most, most_bytes))
+
+    async def give_up(self, seq: int) -> None:
+        """Send a delivered record no more: the collector cannot read it now."""
+        await self._ask(lambda: self._file.give_up(seq))
+
+    async def is_same(self, seq: int, known: str) -> bool:
+        """Whether the collector's digest is that of a record that waits, in any form that it has or had."""
+        return await self._ask(lambda: self._file.is_same(seq, known))
+
+    async def begin_new_epoch(self, first: int = 0) -> None:
+        """Start a new sequence with what waits from `first` on (this spool was cloned)."""
+        await self._ask(lambda: self._file.renumber(first))
 
     def control_number(self) -> int:
         """At most nine digits: this agent's number, then a counter that goes on after a restart.
@@ -155,7 +171,7 @@ class Outbox:
         stopping = False
         while not stopping:
             waiting = [self._work.get()]
-            while not self._work.empty():
+            while len(waiting) < _MOST_TOGETHER and None not in waiting[-1:] and not self._work.empty():
                 waiting.append(self._work.get_nowait())
             stopping = None in waiting
             self._serve([each for each in waiting if each is not None and each[1].set_running_or_notify_cancel()])
@@ -189,14 +205,10 @@ class Outbox:
         return results
 
     def _alone(self, work: Callable[[], Any], future: Future[Any]) -> None:
-        def after_making_room() -> Any:
-            self._file.make_room()
-            return work()
-
         failure: Exception | None = None
-        for attempt in (work, after_making_room):
+        for attempt in range(_MOST_ATTEMPTS):
             try:
-                future.set_result(self._together([attempt])[0])
+                future.set_result(self._together([lambda: self._with_room(work, attempt)])[0])  # noqa: B023
                 return
             except (sqlite3.Error, UnicodeDecodeError) as error:  # a message may hold text of a damaged file
                 failure = SpoolError(f"cannot write {self._file.path}: {error}")
@@ -206,6 +218,12 @@ class Outbox:
                 failure = error
                 break
         future.set_exception(failure or SpoolError("nothing was tried"))
+
+    def _with_room(self, work: Callable[[], T], attempt: int) -> T:
+        """Room is made in the transaction that needs it: first none, then twice as much each time."""
+        if attempt:
+            self._file.make_room(2 ** (attempt - 1))
+        return work()
 
 
 def conservation(counts: Mapping[str, int]) -> tuple[int, int]:

@@ -13,6 +13,7 @@ import errno
 import socket
 import ssl
 from contextvars import ContextVar
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,36 +25,54 @@ from outrider.core.units import SECOND, Duration
 from outrider.core.wire import Phases
 from outrider.transport import RESPONSE_CAP, Exchange, HttpReply, HttpRequest
 from outrider.transport.failures import CONNECT_CODES, own_trouble
+from outrider.transport.gate import Gate
+from outrider.transport.policy import ANYWHERE, Policy
 from outrider.transport.timing import Stopwatch
 from outrider.transport.tls import configure, unreadable
 
-_running: ContextVar[Stopwatch | None] = ContextVar("_running", default=None)
+
+@dataclass(slots=True)
+class _Attempt:
+    """One exchange under way, for what aiohttp calls without saying for whom. The gate comes once aiohttp has read the
+    URL: its reading is the one that is held against the policy."""
+
+    stopwatch: Stopwatch
+    gate: Gate | None = None
+
+    def in_truth(self, failure: Finding | None) -> Finding | None:
+        """What failed the exchange, where the policy may have kept it from a connection."""
+        if self.gate is None or self.stopwatch.phase not in ("resolve", "connect"):
+            return failure
+        return self.gate.instead_of(failure)
+
+
+_running: ContextVar[_Attempt] = ContextVar("_running")
 
 
 class _TimedContext(ssl.SSLContext):
     """Marks where the handshake begins: aiohttp's traces do not tell it from the TCP connection."""
 
     def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
-        stopwatch = _running.get()
-        if stopwatch is not None:
-            stopwatch.enter("tls")
+        attempt = _running.get()
+        attempt.stopwatch.enter("tls")
         return super().wrap_bio(*args, **kwargs)
 
 
 class AiohttpTransport:
-    """The wire for HTTP. Make it inside a running event loop."""
+    """The wire for HTTP, within a policy. Make it inside a running event loop."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, policy: Policy = ANYWHERE) -> None:
         self._clock = clock
+        self.policy = policy
         self._contexts: dict[tuple[str | None, bool], ssl.SSLContext] = {}
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, force_close=True, use_dns_cache=False),
+            connector=aiohttp.TCPConnector(limit=0, force_close=True, use_dns_cache=False, socket_factory=_at_the_gate),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None),
             auto_decompress=False,
             trust_env=False,
             trace_configs=[_traces()],
-            middlewares=(_once,),
+            middlewares=(self._through_the_gate, _once),
         )
 
     async def exchange(self, request: HttpRequest, timeout: Duration) -> Exchange:
@@ -63,7 +82,8 @@ class AiohttpTransport:
         except OSError as error:
             return Exchange(None, unreadable(request.ca_file, error), Phases(), 0)
         stopwatch = Stopwatch(self._clock)
-        _running.set(stopwatch)
+        attempt = _Attempt(stopwatch)
+        _running.set(attempt)
         reply, failure = None, None
         try:
             async with asyncio.timeout(timeout / SECOND):
@@ -77,7 +97,16 @@ class AiohttpTransport:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             failure = _explain(error, stopwatch.phase)
         phases, latency = stopwatch.stop()
-        return Exchange(reply, failure, phases, latency)
+        return Exchange(reply, attempt.in_truth(failure), phases, latency)
+
+    async def _through_the_gate(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Every request passes here before anything is looked up, those too that aiohttp makes itself (redirects)."""
+        gate = Gate(self.policy, request.url.raw_host or "", request.url.port or 0)
+        _running.get().gate = gate
+        gate.check()
+        return await handler(request)
 
     async def _send(self, request: HttpRequest, context: ssl.SSLContext | bool, stopwatch: Stopwatch) -> HttpReply:
         async with self._session.request(
@@ -109,6 +138,14 @@ class AiohttpTransport:
     async def close(self) -> None:
         """See `outrider.transport.Transport.close`."""
         await self._session.close()
+
+
+def _at_the_gate(address: aiohttp.AddrInfoType) -> socket.socket:
+    """Make the socket that aiohttp connects to the address that it gives here."""
+    family, kind, _, _, where = address
+    gate = _running.get().gate
+    assert gate is not None  # without one, no socket
+    return gate.socket(family, kind, where)
 
 
 class _TooLongError(Exception):

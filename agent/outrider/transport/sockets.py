@@ -1,4 +1,7 @@
-"""Names to addresses, and addresses to connected sockets, each in its own phase. All that is not HTTP begins here."""
+"""Names to addresses, and addresses to connected sockets, each in its own phase. All that is not HTTP begins here.
+
+The sockets are made by the gate, which holds each address against the policy.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import ipaddress
 import socket
 from typing import Any, TypeAlias
 
+from outrider.transport.gate import Gate, RefusedError
 from outrider.transport.timing import Stopwatch
 
 Address: TypeAlias = tuple[int, tuple[Any, ...]]
@@ -28,14 +32,19 @@ async def resolve(host: str, port: int, kind: socket.SocketKind, stopwatch: Stop
     return [(family, tuple(address)) for family, _, _, _, address in found]
 
 
-async def connect(host: str, port: int, stopwatch: Stopwatch) -> socket.socket:
-    """A TCP connection to the first address that takes one. Raises OSError (that of the last address), ValueError."""
+async def connect(host: str, port: int, stopwatch: Stopwatch, gate: Gate) -> socket.socket:
+    """A TCP connection to the first address that takes one. Raises OSError (that of the last address;
+    RefusedError where none may be gone to), ValueError."""
+    gate.check()
     addresses = await resolve(host, port, socket.SOCK_STREAM, stopwatch)
     failure: OSError = OSError("the name has no address")
     for family, address in addresses:
-        connected = socket.socket(family, socket.SOCK_STREAM)
         try:
-            connected.setblocking(False)
+            connected = gate.socket(family, socket.SOCK_STREAM, address)
+        except RefusedError as refused:
+            failure = refused
+            continue
+        try:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await asyncio.get_running_loop().sock_connect(connected, address)
         except OSError as error:
@@ -45,5 +54,6 @@ async def connect(host: str, port: int, stopwatch: Stopwatch) -> socket.socket:
             connected.close()
             raise
         else:
+            gate.reached = True
             return connected
     raise failure

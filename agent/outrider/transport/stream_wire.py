@@ -16,6 +16,8 @@ from outrider.core.units import SECOND, Duration
 from outrider.core.wire import Phases
 from outrider.transport import RESPONSE_CAP, Exchange, StreamReply, StreamRequest, TlsPeer
 from outrider.transport.failures import explain, own_trouble
+from outrider.transport.gate import Gate
+from outrider.transport.policy import ANYWHERE, Policy
 from outrider.transport.sockets import connect
 from outrider.transport.timing import Stopwatch
 from outrider.transport.tls import client_context, unreadable
@@ -100,10 +102,11 @@ class _Conversation:
 
 
 class StreamWire:
-    """The wire for `StreamRequest`."""
+    """The wire for `StreamRequest`, within a policy."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, policy: Policy = ANYWHERE) -> None:
         self._clock = clock
+        self.policy = policy
 
     async def exchange(self, request: StreamRequest, timeout: Duration) -> Exchange[StreamReply]:
         """See `outrider.transport.Transport.exchange`."""
@@ -113,10 +116,11 @@ class StreamWire:
         except OSError as error:
             return Exchange(None, unreadable(request.ca_file, error), Phases(), 0)
         stopwatch = Stopwatch(self._clock)
+        gate = Gate(self.policy, request.host, request.port)
         reply, failure = None, None
         try:
             async with asyncio.timeout(timeout / SECOND):
-                reply = await self._hold(request, stopwatch)
+                reply = await self._hold(request, stopwatch, gate)
         except TimeoutError as error:
             # The system's own time-out is one too: an OSError with a number.
             limit = f"no answer within {timeout / SECOND:g} s" if error.errno is None else "the system gave up"
@@ -130,10 +134,10 @@ class StreamWire:
         except ValueError as error:  # a host that is no name (UnicodeError), a port out of range
             failure = own_trouble(error) or Finding("cannot-send", "agent/request", str(error)[:200])
         phases, latency = stopwatch.stop()
-        return Exchange(reply, failure, phases, latency)
+        return Exchange(reply, gate.instead_of(failure), phases, latency)
 
-    async def _hold(self, request: StreamRequest, stopwatch: Stopwatch) -> StreamReply:
-        connected = await connect(request.host, request.port, stopwatch)
+    async def _hold(self, request: StreamRequest, stopwatch: Stopwatch, gate: Gate) -> StreamReply:
+        connected = await connect(request.host, request.port, stopwatch, gate)
         try:
             reader, writer = await asyncio.open_connection(sock=connected)
         except BaseException:

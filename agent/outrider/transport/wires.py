@@ -7,16 +7,21 @@ from outrider.core.units import Duration
 from outrider.transport import Exchange, HttpRequest, Reply, Request, StreamRequest
 from outrider.transport.aiohttp_wire import AiohttpTransport
 from outrider.transport.datagram_wire import DatagramWire
+from outrider.transport.policy import ANYWHERE, Policy
 from outrider.transport.stream_wire import StreamWire
 
 
 class Wires:
-    """The agent's transport. Make it inside a running event loop."""
+    """The agent's transport. Make it inside a running event loop. Whoever runs by a configuration gives its policy."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._http = AiohttpTransport(clock)
-        self._streams = StreamWire(clock)
-        self._datagrams = DatagramWire(clock)
+    def __init__(self, clock: Clock, policy: Policy = ANYWHERE) -> None:
+        self._http = AiohttpTransport(clock, policy)
+        self._streams = StreamWire(clock, policy)
+        self._datagrams = DatagramWire(clock, policy)
+
+    def keep_to(self, policy: Policy) -> None:
+        """Go by this policy from the next exchange on."""
+        self._http.policy = self._streams.policy = self._datagrams.policy = policy
 
     async def exchange(self, request: Request, timeout: Duration) -> Exchange[Reply]:
         """See `outrider.transport.Transport.exchange`."""

@@ -252,6 +252,11 @@ def _regions(batch: Batch) -> set[str]:
     return regions
 
 
+def is_known(request: web.Request) -> bool:
+    """Whether a person sent this who proved who they are."""
+    return isinstance(request.get(CALLER), Person)
+
+
 def signed(request: web.Request, author: str) -> str:
     """The author of what a request says: the person who sent it, where access is required. Raises RefusedError where
     another one is named: what is recorded stays, and nobody writes in somebody else's name."""

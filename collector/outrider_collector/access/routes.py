@@ -15,6 +15,10 @@ TABLE: dict[tuple[str, str], Wants] = {
     ("GET", "/"): VIEWER,
     ("GET", "/v1/status"): VIEWER,
     ("GET", "/v1/statements"): VIEWER,
+    ("GET", "/v1/statements/revisions"): VIEWER,
+    ("GET", "/v1/statements/{period}/revisions"): VIEWER,
+    ("GET", "/v1/statements/{period}/revisions/{number}"): VIEWER,
+    ("GET", "/v1/statements/{period}/changes/{first}/{second}"): VIEWER,
     ("GET", "/v1/windows"): VIEWER,
     ("GET", "/v1/windows.ics"): VIEWER,
     ("GET", "/v1/windows/{window}"): VIEWER,
@@ -27,6 +31,7 @@ TABLE: dict[tuple[str, str], Wants] = {
     ("POST", "/v1/windows"): OPERATOR,
     ("POST", "/v1/windows/import"): OPERATOR,
     ("POST", "/v1/windows/{window}/{act}"): OPERATOR,
+    ("POST", "/v1/statements/{period}/revisions"): OPERATOR,
     ("POST", "/v1/evidence/seal"): OPERATOR,
     # letting in
     ("POST", "/v1/enroll/tokens"): OPERATOR,

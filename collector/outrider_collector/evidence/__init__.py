@@ -10,8 +10,11 @@ Rules
    order. The hashes of the rows stand beside it, so that a changed row can be named and not only noticed.
 4. Every day from the first on has a seal. A day without records is sealed too, and says that it is a gap.
 5. The announcements of maintenance windows recorded by then have a root of their own, over all of them in order of
-   recording; each seal's file holds those that are new.
-6. Nothing is written under its own name until it is whole and on the disk; the seal itself comes last. Files that no
+   recording; each seal's file holds those that are new. So have the statements issued by then.
+6. A day that is sealed before it is over, because somebody asked for it, has a seal that is marked partial. When it is
+   over, an addendum that is not completes it, also where nothing came in meanwhile.
+7. Seals of the older format have no statements and are never partial. They stay valid, and a chain goes on from them.
+8. Nothing is written under its own name until it is whole and on the disk; the seal itself comes last. Files that no
    seal names are what a crash left, and are written again.
 """
 
@@ -26,10 +29,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from outrider.core.units import DAY, Instant, format_instant, parse_instant
 
-FORMAT = "outrider-evidence/1"
+FORMAT = "outrider-evidence/2"
+FORMATS = ("outrider-evidence/1", FORMAT)
 PUBLIC_KEY = "key.pub"
 NO_RECORDS = "no records"
 MOST_SEAL_BYTES = 64 << 20
@@ -53,7 +58,8 @@ class Seal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     number: place in the chain, from 1. previous: SHA-256 of the previous seal's file, null in the first. since: the
     first day that the chain has to have. after, ledger: the records are those of the day at ledger positions above
     `after`, up to `ledger`. ranges: (agent, epoch, first seq, last seq) in the order of the leaves. windows: over every
-    announcement recorded by `as_of`. key: the signer's public key, 32 bytes in hex.
+    announcement recorded by `as_of`. statements: over every statement issued by then, and partial: whether the day was
+    not over; both from format 2 on. key: the signer's public key, 32 bytes in hex.
     """
 
     format: str = FORMAT
@@ -70,6 +76,8 @@ class Seal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ledger: int
     as_of: Instant
     windows: Tree
+    statements: Tree | UnsetType = UNSET
+    partial: bool | UnsetType = UNSET
     software: str
     key: str
 
@@ -78,10 +86,15 @@ class Seal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """What the names of its files begin with; in the order of names, seals are in the order of the chain."""
         return f"{self.number:06d}-{self.day}-r{self.revision}"
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether it was made before its day was over."""
+        return self.partial is True
+
 
 @dataclass(frozen=True, slots=True)
 class SealFiles:
-    """The five files of one seal."""
+    """The files of one seal; `statements` from format 2 on."""
 
     folder: Path
     name: str
@@ -90,6 +103,7 @@ class SealFiles:
     records: Path = field(init=False)
     leaves: Path = field(init=False)
     windows: Path = field(init=False)
+    statements: Path = field(init=False)
 
     def __post_init__(self) -> None:
         endings = {
@@ -98,13 +112,14 @@ class SealFiles:
             "records": "parquet",
             "leaves": "leaves",
             "windows": "windows.jsonl",
+            "statements": "statements.jsonl",
         }
         for attribute, ending in endings.items():
             object.__setattr__(self, attribute, self.folder / f"{self.name}.{ending}")
 
     @property
     def all(self) -> tuple[Path, ...]:
-        return self.seal, self.signature, self.records, self.leaves, self.windows
+        return self.seal, self.signature, self.records, self.leaves, self.windows, self.statements
 
 
 def seal_names(folder: Path) -> list[str]:
@@ -133,8 +148,10 @@ def decode_seal(raw: bytes) -> Seal:
         number_of_day(seal.day), number_of_day(seal.since)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise SealError(f"it cannot be read: {error}") from None
-    if seal.format != FORMAT:
-        raise SealError(f"its format is {seal.format[:40]!r}; this version reads {FORMAT}")
+    if seal.format not in FORMATS:
+        raise SealError(f"its format is {seal.format[:40]!r}; this version reads {' and '.join(FORMATS)}")
+    if {seal.statements is UNSET, seal.partial is UNSET} != {seal.format != FORMAT}:
+        raise SealError("it has not the fields of its format")
     if sum(last - first + 1 for _, _, first, last in seal.ranges) != seal.records.count or any(
         not 1 <= first <= last for _, _, first, last in seal.ranges
     ):

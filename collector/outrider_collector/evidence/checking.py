@@ -18,14 +18,17 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from msgspec import UNSET
 
 from outrider.core.merkle import HASH_BYTES, leaf_hash, merkle_root
+from outrider.core.units import format_instant
 from outrider_collector.evidence import (
     MOST_SEAL_BYTES,
     PUBLIC_KEY,
     Seal,
     SealError,
     SealFiles,
+    Tree,
     decode_seal,
     encode_seal,
     fingerprint,
@@ -43,8 +46,8 @@ MOST_NAMED = 20
 class Failure:
     """One thing that is wrong. `seal` is the name that its files begin with; agent, epoch and seq where a row is meant.
 
-    kind: no_seals, signature, key, chain, missing_seal, missing_day, head, unreadable, leaves, root, windows, changed,
-    missing, added.
+    kind: no_seals, signature, key, chain, missing_seal, missing_day, head, unreadable, leaves, root, windows,
+    statements, changed, missing, added.
     """
 
     kind: str
@@ -62,6 +65,7 @@ class Findings:
     failures: list[Failure] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     gaps: list[str] = field(default_factory=list)
+    partial: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     seals: int = 0
     records: int = 0
@@ -105,7 +109,8 @@ class _Walk:
         self.hashes: list[str] = []
         self._folder, self._key, self._findings = folder, key, findings
         self._number = 0
-        self._windows: list[bytes] | None = []  # the leaves of all announcements so far; None once they are not known
+        self._windows = _Lines("announcements of windows")
+        self._statements = _Lines("issued statements")
 
     def step(self, name: str) -> None:
         files = SealFiles(self._folder, name)
@@ -121,14 +126,18 @@ class _Walk:
         self._number = max(self._number, number)
         self.hashes.append(fingerprint(raw) if raw else "")
         if seal is None or not self._check_signature(files, seal, raw):
-            self._windows = None
+            self._windows.leaves = self._statements.leaves = None
             return
         self.signed.append(seal)
         self._findings.records += seal.records.count
         if seal.gap is not None:
             self._findings.gaps.append(f"{seal.day}: {seal.gap}")
         _RowCheck(files, seal, self._findings).run()
-        self._check_windows(files, seal)
+        self._check_lines("windows", files.windows, self._windows, name, seal.windows)
+        if seal.statements is not UNSET:
+            self._check_lines("statements", files.statements, self._statements, name, seal.statements)
+        elif self._statements.leaves:
+            self._fail("chain", name, "it has the format of seals without statements, after one that has them")
 
     def _fail(self, kind: str, name: str, message: str) -> None:
         self._findings.fail(Failure(kind, message, name))
@@ -136,7 +145,7 @@ class _Walk:
     def _check_link(self, name: str, number: int, seal: Seal | None) -> None:
         for missing in range(self._number + 1, min(number, self._number + 1 + 10 * MOST_NAMED)):
             self._fail("missing_seal", name, f"seal {missing} is not there")
-            self._windows = None
+            self._windows.leaves = self._statements.leaves = None
         if number <= self._number:
             self._fail("chain", name, f"there are two seals with the number {number}")
         if seal is None:
@@ -163,22 +172,30 @@ class _Walk:
             )
         return False
 
-    def _check_windows(self, files: SealFiles, seal: Seal) -> None:
-        """Announcements are added only: all lines so far, these included, have the root that was signed."""
-        if self._windows is None:
-            self._findings.notes.append(f"{files.name}: announcements not checked, since a seal before it is not valid")
+    def _check_lines(self, kind: str, path: Path, lines: _Lines, name: str, sealed: Tree) -> None:
+        """Lines are added only: all of them so far, these included, have the root that was signed."""
+        if lines.leaves is None:
+            self._findings.notes.append(f"{name}: {lines.what} not checked, since a seal before it is not valid")
             return
         try:
-            lines = _read(files.windows, MOST_SEAL_BYTES).split(b"\n")
+            read = _read(path, MOST_SEAL_BYTES).split(b"\n")
         except OSError as error:
-            self._fail("windows", files.name, f"the announcements are not to be read: {_reason(error)}")
-            self._windows = None
+            self._fail(kind, name, f"the {lines.what} are not to be read: {_reason(error)}")
+            lines.leaves = None
             return
-        self._windows += [leaf_hash(line) for line in lines[:-1]]
-        is_right = lines[-1] == b"" and merkle_root(self._windows).hex() == seal.windows.root
-        if not is_right or len(self._windows) != seal.windows.count:
-            self._fail("windows", files.name, "its announcements of windows are not those that were sealed")
-            self._windows = None
+        lines.leaves += [leaf_hash(line) for line in read[:-1]]
+        is_right = read[-1] == b"" and merkle_root(lines.leaves).hex() == sealed.root
+        if not is_right or len(lines.leaves) != sealed.count:
+            self._fail(kind, name, f"its {lines.what} are not those that were sealed")
+            lines.leaves = None
+
+
+@dataclass(slots=True)
+class _Lines:
+    """The leaves of all lines of one kind so far; None once they are not known."""
+
+    what: str
+    leaves: list[bytes] | None = field(default_factory=list)
 
 
 class _RowCheck:
@@ -272,6 +289,12 @@ def _check_days(signed: Sequence[Seal], findings: Findings) -> None:
     for day in range(since, max(revisions)):
         if day not in revisions:
             findings.fail(Failure("missing_day", f"{name_of_day(day)} has no valid seal"))
+    last = {number_of_day(seal.day): seal for seal in signed}
+    findings.partial = [
+        f"{each.day}: sealed at {format_instant(each.as_of)}, before it was over; no seal completes it"
+        for _, each in sorted(last.items())
+        if each.is_partial
+    ]
     for day, found in sorted(revisions.items()):
         if found != list(range(1, len(found) + 1)):
             findings.fail(Failure("chain", f"{name_of_day(day)} has the revisions {found[:MOST_NAMED]}, not 1, 2, ..."))
@@ -284,6 +307,9 @@ def _note_strangers(folder: Path, names: Sequence[str], findings: Findings) -> N
 
 
 def _read(path: Path, most: int) -> bytes:
+    """Raises OSError; also for a pipe or a device, which whoever made the folder could let us wait at for ever."""
+    if path.exists() and not path.is_file():
+        raise OSError("it is no regular file")
     with path.open("rb") as file:
         return file.read(most)
 
@@ -307,5 +333,6 @@ def findings_plain(findings: Findings) -> dict[str, Any]:
             for each in findings.failures
         ],
         "gaps": findings.gaps,
+        "partial": findings.partial,
         "notes": findings.notes,
     }

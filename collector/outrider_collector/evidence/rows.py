@@ -49,6 +49,8 @@ class Row:
 
 def read_rows(path: Path) -> Iterator[Row]:
     """A Parquet file's rows in the order of the leaves, whatever their order in the file. Raises RowsError."""
+    if not path.is_file():
+        raise RowsError("there is no such file, or no regular one")
     with duckdb.connect() as database:
         try:
             database.execute("SET autoinstall_known_extensions = false")

@@ -14,10 +14,14 @@ from __future__ import annotations
 from fpdf import FPDF
 from fpdf.enums import TableBordersLayout, XPos, YPos
 from fpdf.fonts import FontFace
+from fpdf.util import Padding
 
 from outrider.core.units import parse_instant, to_datetime
 from outrider.redact import printable
-from outrider_collector.forms.document import Cell, Document, Mark, Section, Table, lay_out
+from outrider_collector.forms.bars import Bars
+from outrider_collector.forms.document import lay_out
+from outrider_collector.forms.paper import Cell, Document, Figure, Mark, Section, Table
+from outrider_collector.forms.pdf_figures import draw_band, draw_bars
 from outrider_collector.forms.reading import Statement
 
 _SIGNS = {"met": "(+)", "missed": "(x)", "inconclusive": "(?)", "no data": "(-)"}
@@ -26,6 +30,7 @@ _WORDS = str.maketrans({"∞": "infinite", "–": "-", "“": '"', "”": '"', "
 _LONGEST_LINE = 5_000
 _WIDEST_LETTER_MM = 2.6  # in a cell
 _TALLEST_CELL = 40  # lines
+_PADDING_MM = 0.7
 _BODY, _SMALL, _LINE_MM = 9, 7.5, 4.4
 
 
@@ -77,6 +82,8 @@ def _head(pdf: FPDF, document: Document) -> None:
     _write(pdf, document.title, 16, bold=True)
     _write(pdf, document.subtitle, 10)
     _write(pdf, f"Verdict {_sign(document.mark)}", 12, bold=True, colour=_COLOURS[document.mark.verdict])
+    if document.summary:
+        _write(pdf, document.summary, 10)
     _facts(pdf, document.facts)
 
 
@@ -92,9 +99,24 @@ def _section(pdf: FPDF, section: Section) -> None:
         _write(pdf, line, _BODY)
     for note in section.notes:
         _write(pdf, note, _SMALL)
+    for figure in section.figures:
+        _figure(pdf, figure)
     _facts(pdf, section.facts)
     for table in section.tables:
         _table(pdf, table)
+
+
+def _figure(pdf: FPDF, figure: Figure) -> None:
+    pdf.ln(1.5)
+    if pdf.will_page_break(35):
+        pdf.add_page()
+    _write(pdf, figure.title, _BODY, bold=True)
+    if isinstance(figure, Bars):
+        _write(pdf, f"{figure.first} to {figure.last}, days in {figure.zone}, the latest on the right", _SMALL)
+        draw_bars(pdf, figure, latin)
+    else:
+        _write(pdf, figure.note, _SMALL)
+        draw_band(pdf, figure, latin)
 
 
 def _facts(pdf: FPDF, facts: tuple[tuple[str, str], ...]) -> None:
@@ -125,7 +147,7 @@ def _table(pdf: FPDF, table: Table) -> None:
         text_align="LEFT",
         v_align="TOP",
         line_height=3.3,
-        padding=0.7,
+        padding=_PADDING_MM,
         borders_layout=TableBordersLayout.HORIZONTAL_LINES,
         headings_style=FontFace(emphasis="BOLD", fill_color=(238, 239, 236)),
     ) as drawn:
@@ -134,12 +156,23 @@ def _table(pdf: FPDF, table: Table) -> None:
             heading.cell(latin(column))
         for cells in table.rows:
             row = drawn.row()
-            for cell, limit in zip(cells, limits, strict=True):
-                row.cell(_text(cell, limit), style=_style(cell))
+            for cell, limit, width in zip(cells, limits, widths, strict=True):
+                row.cell(_sign(cell) if isinstance(cell, Mark) else _cut(pdf, cell, limit, width), style=_style(cell))
 
 
-def _text(cell: Cell, limit: int) -> str:
-    return _sign(cell) if isinstance(cell, Mark) else latin(cell, limit)
+def _cut(pdf: FPDF, text: str, limit: int, width: float) -> str:
+    """Rule 4. How many lines a text takes hangs on where its words break, so a long one is laid out to see."""
+    shown = latin(text, limit)
+    if len(shown) <= limit // 2:  # two lines that follow each other hold more than one line's letters
+        return shown
+    lines = pdf.multi_cell(width, text=shown, padding=Padding.new(_PADDING_MM), align="L", dry_run=True, output="LINES")
+    assert isinstance(lines, list)
+    if len(lines) <= _TALLEST_CELL:
+        return shown
+    end = 0
+    for line in lines[:_TALLEST_CELL]:
+        end = shown.index(line, end) + len(line)
+    return shown[: end - 3] + "..."
 
 
 def _style(cell: Cell) -> FontFace | None:

@@ -2,6 +2,9 @@
 
 Instants are RFC 3339 in UTC, durations microseconds, shares exact with a percentage that is cut. Nothing else may be
 in a statement: a field that is not known here would be missing from every form.
+
+Statements of schema 1 were filed before there were days and bands: they are read as they are, and their forms show
+what they have. A schema that is newer than this program is refused by name, before anything else of it is looked at.
 """
 
 from __future__ import annotations
@@ -14,9 +17,13 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 Instant = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z$")]
 Percent = Annotated[str, Meta(pattern=r"^\d+(\.\d{1,5})?%$")]
 Count = Annotated[int, Meta(ge=0)]
+ClausePeriod = Annotated[str, Meta(pattern=r"^(month|week|day|rolling [1-9]\d*d)$")]
 Verdict = Literal["met", "missed", "inconclusive", "no data"]
 View = Literal["network", "end_to_end"]
 Standing = Literal["good", "bad", "void", "partner"]
+Date = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+State = Literal["missed", "partly down", "inconclusive", "no data", "up", "excused", "not in force"]
+NEWEST_SCHEMA = 2
 
 
 class StatementError(ValueError):
@@ -46,6 +53,14 @@ class Span(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class Period(Span, frozen=True, kw_only=True, forbid_unknown_fields=True):
     label: str
+
+
+class Replaced(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The issued statement that this one takes the place of; the hash is over its canonical JSON (RFC 8785)."""
+
+    revision: Annotated[int, Meta(ge=1)]
+    as_of: Instant
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 
 
 class KnownExpiry(Span, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -111,6 +126,48 @@ class Coverage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     percent: Percent | None
 
 
+class Day(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One check on one day of the agreement's time zone, in slices; those that were not in force are not counted."""
+
+    day: Date
+    state: State
+    up: Count
+    down: Count
+    unknown: Count
+    excused: Count
+
+
+class ClauseDay(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A clause on one day: as its worst checks, which are named where it is neither up nor excused."""
+
+    day: Date
+    state: State
+    in_period: bool
+    checks: tuple[str, ...]
+
+
+class Bin(Span, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Processing times of a part of the period. Where there are samples, a percentile of null is infinite. `excused`
+    counts the transactions that maintenance left out."""
+
+    samples: Count
+    failed: Count
+    within: Count
+    excused: Count
+    p50_us: Count | None
+    p90_us: Count | None
+    p99_us: Count | None
+
+
+class Bands(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Nearest-rank percentiles, failures as infinity, each rounded up to a multiple of `precision_us`."""
+
+    bin: Literal["day", "hour", "5 min", "1 min"]
+    precision_us: Count
+    rounding: Literal["up"]
+    bins: tuple[Bin, ...]
+
+
 class Check(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     check: str
     verdict: Verdict
@@ -121,6 +178,7 @@ class Check(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     adjusted: Adjusted
     raw: Raw
     coverage: tuple[Coverage, ...]
+    days: tuple[Day, ...] | UnsetType = UNSET
 
 
 class Response(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -140,6 +198,31 @@ class Response(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     answered_share: Share | None
 
 
+class Readings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The readings of a response-time clause."""
+
+    adjusted: Response
+    raw: Response
+
+
+class OwnPeriod(Span, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One of a clause's own periods: whole, though it may begin before the statement's. `decides`: the guarantee's
+    figures are this one's."""
+
+    label: str
+    measured: Span | None
+    decides: bool
+    verdict: Verdict
+    reason: str
+    margin: Margin
+    decided_by: str | None
+    adjusted: Share | None
+    raw: Share | None
+    checks: tuple[Check, ...]
+    together: Check | None
+    readings: Readings | None
+
+
 class InView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The clause as one view has it."""
 
@@ -153,7 +236,12 @@ class InView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Guarantee(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A clause: its parameters, its verdict and what that rests on. The last four are there for response times."""
+    """A clause: its parameters, its verdict and what that rests on. `days` are there for availability, what follows
+    them for response times; neither `days` nor `bands` where nothing could be measured.
+
+    `regions`: those that had to speak. `decided_by`: the check that decides, of several. `together`: the checks as one
+    service. `periods`: the clause's own, where it was judged over those.
+    """
 
     id: str
     title: str
@@ -162,6 +250,7 @@ class Guarantee(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     target: Target
     view: View
     notice_us: Count
+    emergency_notice_us: Count | UnsetType = UNSET
     slice_us: Count
     coverage_floor: Share
     scope: tuple[str, ...]
@@ -170,14 +259,21 @@ class Guarantee(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     windows_excuse: bool
     void_inflight: bool
     counts: dict[str, Standing]
-    clause_period: Literal["month", "week", "day"]
+    regions: tuple[str, ...] | None
+    composite: Literal["worst", "all", "any"]
+    clause_period: ClausePeriod
     is_clause_period: bool
     measured: Span | None
     verdict: Verdict
     reason: str
     margin: Margin
+    decided_by: str | None
     checks: tuple[Check, ...]
+    together: Check | None
     views: tuple[InView, ...]
+    periods: tuple[OwnPeriod, ...]
+    days: tuple[ClauseDay, ...] | UnsetType = UNSET
+    bands: Bands | UnsetType = UNSET
     limit_us: Count | UnsetType = UNSET
     adjusted: Response | UnsetType = UNSET
     raw: Response | UnsetType = UNSET
@@ -195,6 +291,7 @@ class Version(Span, frozen=True, kw_only=True, forbid_unknown_fields=True):
     scope: tuple[str, ...]
     reason: str
     author: str
+    emergency: bool | UnsetType = UNSET
 
 
 class Excuse(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -212,10 +309,35 @@ class Window(Version, frozen=True, kw_only=True, forbid_unknown_fields=True):
     excuses: tuple[Excuse, ...]
 
 
-class Statement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The account of one period. Made again from the same facts it is byte for byte the same."""
+class Delivery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where an agent's runs of the period went, in runs: what was promised and carried over is the sum of `skipped` to
+    `under_way`. `gaps` are records that the collector lacks and asks for, `declared_lost` those that never come,
+    `restored` those sent again with the stamp of their first arrival; these three since the epoch began."""
 
-    schema: Literal[1]
+    agent: str
+    region: str
+    epoch: str
+    at: Instant
+    promised: int
+    carried_over: int
+    skipped: int
+    lost_in_flight: int
+    delivered: int
+    waiting: int
+    dropped: int
+    dead_lettered: int
+    under_way: int
+    stripped: int
+    gaps: Count
+    declared_lost: Count
+    restored: Count
+
+
+class Statement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The account of one period. Made again from the same facts it is byte for byte the same. `revision` is null where
+    it was not issued."""
+
+    schema: Literal[1, 2]
     agreement: str
     timezone: str
     timezone_data: str
@@ -225,24 +347,45 @@ class Statement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     period: Period
     as_of: Instant
     ledger: Count
+    revision: Annotated[int, Meta(ge=1)] | None = None
+    replaces: Replaced | None = None
     verdict: Verdict
     guarantees: tuple[Guarantee, ...]
     windows: tuple[Window, ...]
+    delivery: tuple[Delivery, ...] | UnsetType = UNSET
+
+
+_NOT_SAID: dict[str, Any] = {"regions": None, "composite": "worst", "decided_by": None, "together": None, "periods": []}
+"""What clauses of schema 1 did not say, as it was then."""
+
+
+def raised(plain: Any) -> Any:
+    """A statement of schema 1 with what it did not say; any other as it is. Raises nothing."""
+    if not isinstance(plain, dict) or plain.get("schema") != 1 or not isinstance(plain.get("guarantees"), list):
+        return plain
+    guarantees = [{**_NOT_SAID, **each} if isinstance(each, dict) else each for each in plain["guarantees"]]
+    return {**plain, "guarantees": guarantees}
 
 
 def read_statement(plain: Any) -> Statement:
     """A statement from decoded JSON. Raises StatementError."""
+    schema = plain.get("schema") if isinstance(plain, dict) else None
+    if type(schema) is int and schema > NEWEST_SCHEMA:
+        raise StatementError(
+            f"this statement is of schema {schema}, and this version of outrider reads schemas up to {NEWEST_SCHEMA}: "
+            f"a newer one made it, and can make its forms"
+        )
     try:
-        return msgspec.convert(plain, Statement, strict=True)
+        return msgspec.convert(raised(plain), Statement, strict=True)
     except msgspec.ValidationError as error:
-        raise StatementError(f"this is no statement of schema 1: {error}") from None
+        raise StatementError(f"this is no statement of schema 1 or {NEWEST_SCHEMA}: {error}") from None
 
 
 def json_schema() -> bytes:
     """The JSON Schema (2020-12) of a statement, always the same bytes."""
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Outrider statement, schema 1",
+        "title": f"Outrider statement, schema {NEWEST_SCHEMA}",
         **msgspec.json.schema(Statement),
     }
     return msgspec.json.format(msgspec.json.encode(schema, order="deterministic"), indent=1) + b"\n"

@@ -49,13 +49,15 @@ class Excluded:
 class Selection:
     """Which runs a question is about: purpose `probe`, sent within `span`, recorded up to `ledger`.
 
-    `checks` are names. `excluded` marks runs as left out; they are counted apart, not dropped.
+    `checks` are names, and so are `regions`; without any, runs of every region are. `excluded` marks runs as left out;
+    they are counted apart, not dropped.
     """
 
     checks: tuple[str, ...]
     span: Interval
     ledger: int
     excluded: tuple[Excluded, ...] = ()
+    regions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,14 @@ class Store(Protocol):
     def extents(self) -> dict[tuple[str, str], list[tuple[int, int]]]:
         """For each (agent, epoch) the ranges of seq that are kept, first and last, in order and not touching."""
 
+    def held(self, ledger: int) -> dict[tuple[str, str], tuple[int, int]]:
+        """For each (agent, epoch) how many records were kept at positions up to `ledger`, and the highest seq."""
+
     def digests(self, agent: str, epoch: str, first: int, last: int) -> dict[int, int]:
         """seq -> digest of the kept records in a range."""
+
+    def recorded(self, agent: str, epoch: str, first: int, last: int) -> dict[int, Instant]:
+        """seq -> stamp of the kept records in a range."""
 
     def position(self, as_of: Instant) -> int:
         """The last ledger position recorded at or before an instant; 0 if there is none."""
@@ -95,6 +103,9 @@ class Store(Protocol):
 
     def days(self, ledger: int) -> dict[int, int]:
         """UTC days (since 1970) that have runs of any purpose -> the last position up to `ledger` with one of them."""
+
+    def recorded_between(self, span: Interval, after: int, ledger: int) -> int:
+        """How many runs sent within a span were recorded at positions above `after` up to `ledger`."""
 
     def export(self, path: Path, span: Interval, after: int, ledger: int) -> None:
         """Write the runs of any purpose sent within a span, at positions above `after` up to `ledger`, to a Parquet

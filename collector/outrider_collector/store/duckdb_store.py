@@ -217,6 +217,15 @@ class DuckdbStore:
 
     # --- reading -------------------------------------------------------------------------------------------------
 
+    def held(self, ledger: int) -> dict[tuple[str, str], tuple[int, int]]:
+        rows = self._ask(
+            "SELECT agent, epoch, CAST(sum(n) AS BIGINT) AS n, max(first_seq + n - 1) AS last FROM batches "
+            "WHERE id <= $ledger GROUP BY 1, 2",
+            {"ledger": ledger},
+        )
+        found = zip(*(rows[name].tolist() for name in ("agent", "epoch", "n", "last")), strict=True)
+        return {(self._texts[agent], self._texts[epoch]): (n, last) for agent, epoch, n, last in found}
+
     def extents(self) -> dict[tuple[str, str], list[tuple[int, int]]]:
         rows = self._ask("SELECT agent, epoch, first_seq, n FROM batches ORDER BY agent, epoch, first_seq")
         found: defaultdict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
@@ -235,6 +244,18 @@ class DuckdbStore:
         )
         return dict(zip(rows["seq"].tolist(), rows["digest"].tolist(), strict=True))
 
+    def recorded(self, agent: str, epoch: str, first: int, last: int) -> dict[int, Instant]:
+        rows = self._ask(
+            "SELECT first_seq, n, recorded_at FROM batches WHERE agent = $agent AND epoch = $epoch "
+            "AND first_seq <= $last AND first_seq + n > $first",
+            {"agent": self._names.get(agent, -1), "epoch": self._names.get(epoch, -1), "first": first, "last": last},
+        )
+        return {
+            seq: at
+            for start, n, at in zip(*(rows[name].tolist() for name in rows), strict=True)
+            for seq in range(max(start, first), min(start + n - 1, last) + 1)
+        }
+
     def position(self, as_of: Instant) -> int:
         rows = self._ask("SELECT COALESCE(max(id), 0) AS id FROM batches WHERE recorded_at <= $as_of", {"as_of": as_of})
         return int(rows["id"][0])
@@ -249,6 +270,9 @@ class DuckdbStore:
     def days(self, ledger: int) -> dict[int, int]:
         rows = self._ask(schema.DAYS, {"ledger": ledger})
         return dict(zip(rows["day"].tolist(), rows["position"].tolist(), strict=True))
+
+    def recorded_between(self, span: Interval, after: int, ledger: int) -> int:
+        return int(self._ask(schema.RECORDED_BETWEEN, {**self._bounds(span, ledger), "after": after})["n"][0])
 
     def export(self, path: Path, span: Interval, after: int, ledger: int) -> None:
         quoted = str(path).replace("'", "''")
@@ -311,14 +335,22 @@ class DuckdbStore:
         parameters: Mapping[str, int],
         tables: Mapping[str, Mapping[str, NDArray[Any]]] | None = None,
     ) -> Columns:
-        wanted = {"check_id": _ints(self._names.get(check, -1) for check in selection.checks)}
         return self._named(
             self._ask(
                 sql,
                 {**self._bounds(selection.span, selection.ledger), **parameters},
-                {"wanted": wanted, "excluded": self._exclusions(selection.excluded), **(tables or {})},
+                {"wanted": self._wanted(selection), "excluded": self._exclusions(selection.excluded), **(tables or {})},
             )
         )
+
+    def _wanted(self, selection: Selection) -> dict[str, NDArray[Any]]:
+        """Each check with each region that is asked about."""
+        regions = [self._names.get(each, -1) for each in selection.regions] or [schema.ANY_REGION]
+        checks = [self._names.get(check, -1) for check in selection.checks]
+        return {
+            "check_id": _ints(check for check in checks for _ in regions),
+            "region": _ints(region for _ in checks for region in regions),
+        }
 
     def _exclusions(self, excluded: Sequence[Excluded]) -> dict[str, NDArray[Any]]:
         """Each excluded span cut at minutes, which is what the join is keyed by."""

@@ -32,10 +32,12 @@ CREATE OR REPLACE MACRO intDiv(a, b) AS a // b;
 OUTCOME = "CASE WHEN COALESCE(r.clock_error, 1000001) > 1000000 THEN 7 ELSE r.outcome END"
 BUCKET = "intDiv(r.latency + 999, 1000)"
 
+ANY_REGION = -2
+
 # Exclusions are keyed by slice, so that the join is one of equality and the range is looked at for few rows only.
-_FROM = """
+_FROM = f"""
 FROM runs r
-JOIN wanted w ON w.check_id = r.check_id
+JOIN wanted w ON w.check_id = r.check_id AND (w.region = {ANY_REGION} OR w.region = r.region)
 LEFT JOIN excluded e ON e.check_id = r.check_id AND e.slice = intDiv(r.ts, 60000000) AND r.ts >= e.lo AND r.ts < e.hi
 WHERE r.purpose = $purpose AND r.ts >= $start AND r.ts < $end AND r.batch <= $ledger
 """
@@ -102,6 +104,11 @@ GROUP BY 1, 2, 3, 4 ORDER BY 2, 4
 
 DAYS = """
 SELECT intDiv(ts, 86400000000) AS day, max(batch) AS position FROM runs WHERE batch <= $ledger GROUP BY 1 ORDER BY 1
+"""
+
+RECORDED_BETWEEN = """
+SELECT count(*) AS n FROM runs
+WHERE purpose = $purpose AND ts >= $start AND ts < $end AND batch > $after AND batch <= $ledger
 """
 
 _OUTCOMES = ", ".join(f"'{outcome}'" for outcome in OUTCOME_ORDER)

@@ -83,6 +83,9 @@ def test_a_period_that_is_none_says_how_to_write_one() -> None:
         parse_period("June", NEW_YORK)
     with pytest.raises(ValueError, match="month must be in"):
         parse_period("2026-13", NEW_YORK)
+    for beyond in ("9999-12", "9999-12-31", "9999-W52", "0001-W01"):
+        with pytest.raises(ValueError, match="is not a period: date value out of range"):
+            parse_period(beyond, NEW_YORK)
 
 
 # --- R5 and R7: what is excused ----------------------------------------------------------------------------------
@@ -234,7 +237,12 @@ ONE_SLICE_CASES: list[tuple[str, list[Cell], str]] = [
     ("refused everywhere", everywhere(0, REFUSED, REFUSED, REFUSED), "down"),
     ("refused in the only region with data", everywhere(0, REFUSED), "unknown"),
     ("refused in two, good in the third", everywhere(0, REFUSED, REFUSED, OK), "up"),
-    ("refused in two, down in the third: one witness", everywhere(0, REFUSED, REFUSED, DOWN), "unknown"),
+    ("refused in two, down in the third: nobody was served", everywhere(0, REFUSED, REFUSED, DOWN), "down"),
+    ("refused in one, down in another: one witness", everywhere(0, REFUSED, DOWN), "unknown"),
+    ("refused in two and mostly so in a third that was served once",
+     [*everywhere(0, REFUSED, REFUSED), seen(0, "c", REFUSED), seen(0, "c", OK), seen(0, "c", DOWN, 2)], "down"),
+    ("refused in two, and in a third that was served as often as not",
+     [*everywhere(0, REFUSED, REFUSED), seen(0, "c", OK), seen(0, "c", DOWN)], "up"),
     ("refused and good in one region, refused in the other", [seen(0, "a", OK), *everywhere(0, REFUSED, REFUSED)],
      "up"),
     ("unexpected business answers are answers", everywhere(0, OutcomeClass.BUSINESS_UNEXPECTED, OK, OK), "up"),
@@ -478,6 +486,7 @@ def test_the_limit_must_be_an_edge_of_the_buckets() -> None:
         ({"limit": SECOND}, "limit belongs to a response_time"),
         ({"quorum": F(1)}, "not between 0 and 1"),
         ({"coverage_floor": F(2)}, "must not be negative"),
+        ({"standings": {AGENT: Standing.BAD}}, "agent's own fault"),
     ],
 )
 def test_a_guarantee_that_contradicts_itself_is_refused(settings: dict[str, object], message: str) -> None:

@@ -16,7 +16,7 @@ from outrider.core.margin import (
     availability_margin,
     least_good,
     lowest_coverage,
-    margin_of_checks,
+    margin_of_parts,
     response_margin,
 )
 from outrider.core.sli import Availability, ResponseTime
@@ -108,14 +108,14 @@ def test_of_several_checks_those_decide_whose_verdict_stands() -> None:
         return name, judgement, availability_margin(made, STRICT, judgement)
 
     met = [part("a", sli(100_000, 20)), part("b", sli(100_000, 90))]
-    closest = margin_of_checks(met)
+    closest = margin_of_parts(met)
     assert closest.by == 10
     assert closest.text.startswith("the closest of 2 checks is b: met with 10 slices")
-    one = margin_of_checks([*met, part("c", sli(998, 2))])
+    one = margin_of_parts([*met, part("c", sli(998, 2))])
     assert (one.by, one.text[:24]) == (2, "c: missed by 2 slices (2")
-    mixed = margin_of_checks([part("c", sli(998, 2)), part("d", sli(10, 0, 990)), *met])
+    mixed = margin_of_parts([part("c", sli(998, 2)), part("d", sli(10, 0, 990)), *met])
     assert mixed.text.endswith("it would have been met; the guarantee would then be inconclusive, by d")
-    many = margin_of_checks([part(f"c{n}", sli(998, 2)) for n in range(7)])
+    many = margin_of_parts([part(f"c{n}", sli(998, 2)) for n in range(7)])
     assert many.by == 14
     assert many.text.startswith("7 checks would all have had to change: c0: missed")
     assert many.text.endswith("; and 2 more checks")
@@ -123,7 +123,8 @@ def test_of_several_checks_those_decide_whose_verdict_stands() -> None:
 
 def test_the_thinnest_region_stands_for_a_check() -> None:
     assert lowest_coverage(sli(10, coverage={"east": 9, "west": 4})) == (4, 10)
-    assert lowest_coverage(sli(10, coverage={})) is None
+    assert lowest_coverage(sli(10, coverage={})) == (0, 10), "nobody looked"
+    assert lowest_coverage(sli(0)) is None
 
 
 @settings(max_examples=200, deadline=None)

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from outrider.core.verification.facts import Facts, Runs, Vantage, is_in_scope
 from outrider.core.verification.judging import verify
-from outrider.core.verification.report import Bystanding, Clearance, Trouble, Verification, told
+from outrider.core.verification.report import RUNNING, Bystanding, Clearance, Trouble, Verification, told
 
 __all__ = [
+    "RUNNING",
     "Bystanding",
     "Clearance",
     "Facts",

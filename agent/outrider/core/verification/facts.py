@@ -56,10 +56,11 @@ class Vantage:
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What a window is judged by. `history` is in the order of recording; `notices` is what each guarantee that windows
-    excuse asks for; no run after `closes_at` is looked at. Raises ValueError without a history."""
+    excuse asks for, None where it excuses no window like this one; no run after `closes_at` is looked at. Raises
+    ValueError without a history."""
 
     history: tuple[Announcement, ...]
-    notices: tuple[tuple[str, Duration], ...]
+    notices: tuple[tuple[str, Duration | None], ...]
     places: tuple[Vantage, ...]
     as_of: Instant
     closes_at: Instant

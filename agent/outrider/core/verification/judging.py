@@ -5,7 +5,8 @@ Rules
 1. The facts are ordinary runs, sorted by instant, GOOD or BAD. VOID runs and those that a partner failed say nothing
    about the maintenance: whoever gathers the facts leaves them out, and those that fell into another window.
 2. Before: under each guarantee, the version that first held the whole window as it stands came early enough; and each
-   check and region in scope has a baseline of enough runs.
+   check and region in scope has a baseline of enough runs. Emergency maintenance is asked for the notice that the
+   guarantee has for it, and where it has none, for none.
 3. During: trouble belongs to the window as long as no three good runs running part it from the window. Of it nothing
    may lie outside. A check out of scope stayed up unless a region saw two bad runs running.
 4. After: the last three runs of each check and region in scope are good, and response times are not slower than before
@@ -88,9 +89,9 @@ def _notices(facts: Facts) -> tuple[Notice, ...]:
 
 def _late(notices: Sequence[Notice]) -> list[str]:
     return [
-        f"{each.guarantee}: announced {told(each.required - each.given)} too late for a notice of {told(each.required)}"
+        f"{each.guarantee}: announced {told(-each.margin)} too late for a notice of {told(each.required)}"
         for each in notices
-        if not each.is_met
+        if each.required is not None and each.margin is not None and each.margin < 0
     ]
 
 

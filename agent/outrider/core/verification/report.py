@@ -23,15 +23,16 @@ class Clearance(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What a guarantee asks for and what was given (us; negative where the window was recorded after its start)."""
+    """What a guarantee asks for and what was given (us; negative where the window was recorded after its start).
+    Nothing is required (None) of emergency maintenance that excuses nothing anyway."""
 
     guarantee: str
-    required: Duration
+    required: Duration | None
     given: Duration
 
     @property
-    def is_met(self) -> bool:
-        return self.given >= self.required
+    def margin(self) -> Duration | None:
+        return None if self.required is None else self.given - self.required
 
 
 @dataclass(frozen=True, slots=True)
