@@ -136,7 +136,7 @@ class Trial:
 
     def start_collector(self) -> None:
         file = self.folder / "collector.yaml"
-        file.write_text((DEMO_CONFIG / "collector.yaml").read_text() + "access: open\n" * _has_access())
+        file.write_text((DEMO_CONFIG / "collector.yaml").read_text() + "access: open\n")
         self.start("collector", "collector", "--config", str(file), environment=self.environment())
         until("the collector answers", lambda: fetch(f"http://{HUB}:{COLLECTOR_PORT}/-/healthy"), PATIENCE_S)
 
@@ -276,10 +276,3 @@ def stored(store: Path) -> Counter[tuple[str, str, int, str]]:
 def ask(store: Path, sql: str) -> list[Any]:
     with duckdb.connect(str(store), read_only=True) as database:
         return database.execute(sql).fetchall()
-
-
-def _has_access() -> bool:
-    """Whether this collector wants to be told that it is open beyond loopback."""
-    from outrider_collector.config import CollectorFile
-
-    return "access" in CollectorFile.__struct_fields__

@@ -344,6 +344,28 @@ async def test_an_imported_calendar_is_written_by_whoever_sent_it(collector: Gua
     assert [each["author"] for each in taken.json["recorded"]] == ["otto"]
 
 
+async def test_what_a_file_says_of_authors_is_a_note_under_whoever_sent_it(collector: Guarded) -> None:
+    token, _, _ = collector.registers.people.issue_token("otto", None, HOUR, OURSELVES)
+    windows = (
+        "windows:\n"
+        "  - {name: one, start: 2026-06-20T02:00:00Z, duration: 2h, author: the provider}\n"
+        "  - {name: two, start: 2026-06-21T02:00:00Z, duration: 2h, author: otto}\n"
+        "  - {name: three, start: 2026-06-22T02:00:00Z, duration: 2h}\n"
+    )
+    path = "/v1/windows/import?calendar=provider&format=yaml"
+    taken = await collector.ask("POST", path, token, data=BytesIO(windows.encode()))
+    assert taken.http == 200, taken.raw
+    assert [each["author"] for each in taken.json["recorded"]] == ["otto, for the provider", "otto", "otto"]
+
+
+async def test_a_statement_is_issued_by_whoever_asked_for_it(collector: Guarded) -> None:
+    token, _, _ = collector.registers.people.issue_token("otto", None, HOUR, OURSELVES)
+    path = "/v1/statements/2026-05/revisions"
+    assert (await collector.ask("POST", path, token, json={"author": "mallory"})).http == 403
+    issued = await collector.ask("POST", path, token, data=BytesIO(b""))
+    assert (issued.http, issued.json["issued"]["author"]) == (201, "otto")
+
+
 async def test_a_seal_is_kept_under_whoever_asked_for_it(collector: Guarded) -> None:
     token, _, _ = collector.registers.people.issue_token("otto", None, HOUR, OURSELVES)
     await collector.send(await collector.credential(), batch(run()))

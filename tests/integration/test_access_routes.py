@@ -17,7 +17,14 @@ from outrider_collector.access.routes import PAGES, TABLE
 from outrider_collector.access.settings import AccessSettings
 from outrider_collector.access.tokens import Kind, form_token, new_token
 
-SAMPLES = {"{window}": "w-1", "{act}": "cancel"}
+SAMPLES = {
+    "{window}": "w-1",
+    "{act}": "cancel",
+    "{period}": "2026-05",
+    "{number}": "1",
+    "{first}": "1",
+    "{second}": "2",
+}
 BEARERS = ("nobody", "forged", "expired", "revoked", "enrolment", "agent", "viewer", "operator", "viewer's session")
 
 
