@@ -5,6 +5,7 @@ What the page docs/access.md walks through is walked here.
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import subprocess
@@ -133,6 +134,9 @@ def test_an_operator_lets_an_agent_in_and_out_again_over_tls(house: House) -> No
     assert (kept.returncode, "has its credential" in kept.stdout) == (0, True)
     report = ("report", "--last", "30s", "--json", *there)
     until("results arrive", lambda: '"portal"' in house.command(*report, token="vera.token").stdout)
+
+    doctor = json.loads(house.command("agent", "doctor", "--config", "agent.yaml", "--json").stdout)
+    assert doctor["collector"] == {"url": house.url, "trouble": None}
 
     # Rotation while it runs: the new one is taken, and the old one ends.
     assert "is enrolled" in house.done("enroll", "--config", "agent.yaml", "--rotate", token="")

@@ -157,6 +157,9 @@ async def test_even_an_open_collector_takes_nothing_from_a_page_of_another_site(
             answer = await collector.ask("POST", "/v1/windows", json=window, headers=headers)
             assert (answer.http, "another site" in answer.error) == (403, True)
         assert collector.rooms.register.announcements() == ()
+        rebound = {"Host": "evil.example", "Origin": "http://evil.example", "Sec-Fetch-Site": "same-origin"}
+        answer = await collector.ask("POST", "/v1/windows", json=window, headers=rebound)
+        assert (answer.http, "not at a name" in answer.error) == (403, True)
         ours = {"Origin": collector.url, "Sec-Fetch-Site": "same-origin"}
         assert (await collector.ask("POST", "/v1/windows", json=window, headers=ours)).http == 201
 

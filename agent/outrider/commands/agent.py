@@ -17,6 +17,7 @@ from outrider.collector_access import CollectorAccess
 from outrider.collector_clock import CollectorClock
 from outrider.commands import BAD_CONFIG, FAILED, PASS, complain
 from outrider.commands.agent_doctor import doctor
+from outrider.commands.collector_options import is_in_the_clear
 from outrider.commands.processes import log_to_stderr, reload_on_hangup, run_on_loop, serving, stop_on_signals
 from outrider.config import AgentConfig, load_agent
 from outrider.core.units import SECOND, Duration
@@ -109,6 +110,8 @@ async def _serve(path: Path, config: AgentConfig, outbox: Outbox, clock: SystemC
         async with serving(pages, *config.listen) as url:
             log.info("%d checks from %s, spool %s, metrics at %s/metrics", len(config.checks), config.region,
                      config.spool_path, url)  # fmt: skip
+            if is_in_the_clear(config.collector_url):
+                log.warning("results and the credential go to %s in the clear; https ends that", config.collector_url)
             if not config.references:
                 log.info("no reference targets: an outage of this agent's own line would count against the service")
             # What is there now stays: the collector of garbage need not look at it again.

@@ -39,7 +39,7 @@ def endpoint(arguments: argparse.Namespace, environ: Mapping[str, str] = os.envi
     given = {name: getattr(arguments, name) or _path(environ.get(_FILES[name][0])) for name in _FILES}
     files = AccessFiles(None, given["ca_file"], given["client_cert_file"], given["client_key_file"])
     token = your_token(arguments, environ)
-    if token and _is_in_the_clear(arguments.collector):
+    if token and is_in_the_clear(arguments.collector):
         print(f"{arguments.collector}: your token goes there in the clear", file=sys.stderr)
     return Endpoint(arguments.collector, CollectorAccess(files, token))
 
@@ -63,7 +63,7 @@ def _path(text: str | None) -> Path | None:
     return Path(text) if text else None
 
 
-def _is_in_the_clear(url: str) -> bool:
+def is_in_the_clear(url: str) -> bool:
     """Whether a request leaves this machine without TLS."""
     try:
         parts = urlsplit(url)

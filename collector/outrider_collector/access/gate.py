@@ -6,8 +6,10 @@ The caller is kept with the request; `signed` and `admit` hold it against what i
 from __future__ import annotations
 
 import asyncio
+import hmac
 import math
 from collections.abc import Awaitable, Callable, Mapping
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -99,6 +101,10 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     if request.method not in _SAFE and _is_cross_site(request):
         raise gate.refusal(403, "cross-site", "a page of another site may change nothing here")
     if not gate.settings.is_required:
+        if request.method not in _SAFE and _is_rebound(request):
+            raise gate.refusal(
+                403, "cross-site", "open collectors take changes from pages at an address, not at a name"
+            )
         return await handler(request)
     if wants is None:
         raise gate.refusal(403, "unlisted", f"{resource.canonical} is for nobody")
@@ -179,9 +185,21 @@ def _is_cross_site(request: web.Request) -> bool:
     return request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none")
 
 
+def _is_rebound(request: web.Request) -> bool:
+    """Whether a browser came by a name that anybody's may be: an attacker's own name can be made to lead here, and then
+    their page is of the same origin as ours (DNS rebinding). With a session there would be no cookie for that name."""
+    if "Origin" not in request.headers and "Sec-Fetch-Site" not in request.headers:
+        return False
+    try:
+        host = urlsplit(f"//{request.host}").hostname or ""
+        return host != "localhost" and not ip_address(host)
+    except ValueError:
+        return True
+
+
 async def _refuse_without_form_token(gate: Gate, request: web.Request, session: str) -> None:
     given = request.headers.get(FORM_HEADER) or (await read_form(request)).get("csrf", "")
-    if given != form_token(session):  # it is a hash of the session's secret: timing tells nothing of that
+    if not hmac.compare_digest(given.encode(), form_token(session).encode()):
         raise gate.refusal(403, "csrf", "the form's token is missing or of another session; load the page again")
 
 
