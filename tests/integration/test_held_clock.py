@@ -11,10 +11,12 @@ from collector_support import G1, NOON, SETTLE, UTC, SettableClock, batch, packe
 
 from outrider.commands.processes import serving
 from outrider.core.guarantee import Agreement
-from outrider.core.units import DAY, HOUR, MINUTE, SECOND, Duration
+from outrider.core.units import DAY, HOUR, MINUTE, SECOND, Duration, Instant
 from outrider_collector.config import CollectorConfig
 from outrider_collector.held_clock import FARTHEST_AHEAD, ClockAheadError, HeldClock
+from outrider_collector.intake import Intake
 from outrider_collector.main import opened
+from outrider_collector.store import StoreFailedError
 from outrider_collector.store.duckdb_store import DuckdbStore
 
 
@@ -128,3 +130,33 @@ async def test_a_collector_that_is_started_anew_takes_the_clock_as_it_finds_it(t
         aiohttp.request("GET", f"{url}/-/ready") as response,
     ):
         assert response.status == 200
+
+
+class JumpingClock(SettableClock):
+    """Goes a year ahead after so many readings."""
+
+    def __init__(self, readings: int) -> None:
+        super().__init__()
+        self.readings = readings
+
+    def now(self) -> Instant:
+        self.readings -= 1
+        return self.at + 365 * DAY if self.readings < 0 else self.at
+
+
+@pytest.mark.parametrize("readings", [1, 2, 3])
+async def test_a_clock_that_jumps_while_a_batch_is_taken_in_refuses_it_and_is_no_trouble_of_the_store(
+    tmp_path: Path, readings: int
+) -> None:
+    machine = JumpingClock(readings)
+    store = DuckdbStore(tmp_path / "s.duckdb")
+    intake = Intake(store, HeldClock(machine))
+    try:
+        with pytest.raises(StoreFailedError, match="went ahead by"):
+            await intake.submit(batch(run(NOON - MINUTE)))
+        assert (intake.trouble, store.extents()) == ("", {})
+        machine.readings = 10
+        assert (await intake.submit(batch(run(NOON - MINUTE)))).stored == 1
+    finally:
+        intake.close()
+        store.close()
