@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from outrider.agent_http import AgentMetrics, Readiness, build_app
+from outrider.check_set_client import CheckSetClient
 from outrider.clock import SystemClock
 from outrider.collector_clock import CollectorClock
 from outrider.commands import BAD_CONFIG, FAILED, PASS, complain
@@ -101,19 +102,28 @@ async def _serve(path: Path, config: AgentConfig, outbox: Outbox, clock: SystemC
     stop_on_signals(runner.stop, with_stdin=with_stdin)
     reload = _reload(configured, log)
     reload_on_hangup(reload)
+    offers = CheckSetClient(configured, info=log.info, warn=log.warning)
+    if configured.sets.refusal is not None:
+        log.warning("the check set that was taken before is not in force: %s", configured.sets.refusal.words)
     readiness = Readiness(lambda: "" if runner.checks else f"no check is configured for region {config.region}")
     pages = build_app(metrics, readiness, reload, configured.shown)
     try:
         async with serving(pages, *config.listen) as url:
-            log.info("%d checks from %s, spool %s, metrics at %s/metrics", len(config.checks), config.region,
-                     config.spool_path, url)  # fmt: skip
+            log.info("%d checks from %s, spool %s, metrics at %s/metrics", len(configured.config.checks),
+                     config.region, config.spool_path, url)  # fmt: skip
             if not config.references:
                 log.info("no reference targets: an outage of this agent's own line would count against the service")
             # What is there now stays: the collector of garbage need not look at it again.
             gc.collect()
             gc.freeze()
             await shipper.greet(_GREETING)
-            beside = lag.watch(), shipper.run(), configured.references.watch(), configured.watch(_tell_of(log))
+            beside = (
+                lag.watch(),
+                shipper.run(),
+                configured.references.watch(),
+                configured.watch(_tell_of(log)),
+                offers.run(),
+            )
             background = [asyncio.create_task(each) for each in beside]
             await runner.run()
             for task in background:
