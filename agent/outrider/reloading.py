@@ -135,10 +135,14 @@ class Configured:
                 self.is_sound = False
                 told = f"{self._path}: {', '.join(fixed)} cannot change while the agent runs; restart it"
                 return Reloaded(False, f"{told}. It goes on as before")
+            refusals = self.sets.refusals.total()
             self.own, config = config, await asyncio.to_thread(self.sets.over, config)
             self._stamps = await asyncio.to_thread(_stamps, config.sources) | before
             self.is_sound, self.since = True, self._clock.now()
-            return Reloaded(True, self._put_in_force(config))
+            told = self._put_in_force(config)
+            if self.sets.refusal is not None and self.sets.refusals.total() > refusals:
+                told = f"{told}; the check set is out of force: {self.sets.refusal.words}"
+            return Reloaded(True, told)
 
     async def take(self, signed: SignedSet) -> str | None:
         """Put a set of checks in force; what changed, None where it is in force already. Raises SetRefusedError."""

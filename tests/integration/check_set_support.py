@@ -38,6 +38,9 @@ targets:
   portal: {{ url: "https://portal.test/base" }}
   gateway: {{ url: "https://gateway.test" }}
   line: {{ url: "tcp://line.test:7000" }}
+  far: {{ url: "tcp://far.test:443" }}
+  elsewhere-on-it: {{ url: "https://FAR.test" }}
+references: {{ targets: [far] }}
 checks:
   - {{ name: asking, scenario: ask, target: portal, interval: 30s, timeout: 15s }}
   - {{ name: resting, scenario: ask, target: portal, interval: 30s, timeout: 15s, enabled: false }}

@@ -113,6 +113,11 @@ ATTACKS: dict[str, tuple[str, str, str]] = {
     "a path that climbs, in a name": (
         sent('{ path: "/a/${up}/admin" }', more="    names: { up: .. }\n"), "scenario", "does not climb",
     ),
+    "a path that climbs, in the form of a time": (sent('{ path: "/${now:../..}/admin" }'), "scenario", "not climb"),
+    "the same in a name": (
+        sent('{ path: "/.${up}/admin" }', more='    names: { up: "${now:.}" }\n'), "scenario", "does not climb",
+    ),
+    "a reference of the agent's": (check(target="elsewhere-on-it"), "target", "on the host of a reference"),
     "a slash in disguise": (sent('{ path: "/a/..%2fadmin" }'), "scenario", "does not climb"),
     "another port": (sent("{ port: 22 }", probe="tcp", target="line"), "policy", "port 22"),
     "another name for the certificate": (sent("{ server_name: evil.test }", probe="tls"), "scenario", "brings no host"),
@@ -329,7 +334,11 @@ async def test_without_the_key_in_its_file_an_agent_takes_nothing_and_drops_what
 
 async def test_the_agents_own_file_wins_when_it_changes_and_the_set_comes_back_when_it_fits_again(field: Field) -> None:
     await field.offer(signed(check("taken"), 1))
-    await field.agent.rewrite("name: resting", "name: taken")
+    text = (field.agent.path / "agent.yaml").read_text()
+    (field.agent.path / "agent.yaml").write_text(text.replace("name: resting", "name: taken"))
+    made = await field.agent.configured.reload()
+    assert made.is_in_force
+    assert "the check set is out of force: check set 1:2:13: the agent has a check 'taken' of its own" in made.told
     assert (field.agent.names, field.agent.version) == (["asking"], 0)
     assert field.agent.refusals == {"name": 1}
     await field.agent.rewrite("name: taken", "name: resting")

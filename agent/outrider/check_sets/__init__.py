@@ -17,8 +17,17 @@ Rules
 
 from __future__ import annotations
 
-from outrider.check_sets.file import CheckSetFile, read_offline, read_text
+from outrider.check_sets.file import MOST_CHECKS, CheckSetFile, read_offline, read_text
 from outrider.check_sets.keeping import CheckSets
 from outrider.check_sets.rules import REASONS, SetRefusedError, extended
 
-__all__ = ["REASONS", "CheckSetFile", "CheckSets", "SetRefusedError", "extended", "read_offline", "read_text"]
+__all__ = [
+    "MOST_CHECKS",
+    "REASONS",
+    "CheckSetFile",
+    "CheckSets",
+    "SetRefusedError",
+    "extended",
+    "read_offline",
+    "read_text",
+]

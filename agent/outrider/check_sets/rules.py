@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from outrider.check_set_settings import Granted
 from outrider.check_sets.file import CheckSetFile, checks_of, read_text, scenario_finder
@@ -17,7 +18,7 @@ from outrider.core.units import format_duration
 from outrider.execution import Check
 from outrider.generators import secrets_from
 from outrider.hygiene import as_written, asked_for, private_values
-from outrider.scenario import Scenario
+from outrider.scenario import OPAQUE, Scenario, render
 from outrider.strict_yaml import ConfigError, Loaded, Place
 from outrider.target_policy import of_check
 
@@ -28,7 +29,7 @@ REASONS: Mapping[str, str] = {
     "version": "not above the version that was taken last",
     "audience": "for other agents",
     "file": "a mistake in the set's text",
-    "target": "a check without a target of the agent's own file, or more often than that file allows",
+    "target": "a check without a target of the agent's own file, at a reference, or more often than that file allows",
     "scenario": "a scenario by a path, unknown, or one that may not be sent from outside",
     "secret": "a secret that the agent's own file does not grant, or that is not there",
     "policy": "a host or port that the agent's own policy refuses",
@@ -114,9 +115,23 @@ def _check_sent_scenario(loaded: Loaded[CheckSetFile], at: Place, scenario: Scen
             if name.lower() not in HEADERS:
                 told = f"a check set brings no header {name!r}; known: {', '.join(sorted(HEADERS))}"
                 raise loaded.located.error((*request, "headers", name), told, at_key=True)
-        path = written.get("path")
-        if isinstance(path, str) and (_CLIMBS.search(path) or _ENCODED_SLASH.search(path)):
+        path = step.request.get("path")
+        if isinstance(path, str) and _climbs(scenario, path):
             raise loaded.located.error((*request, "path"), "a path of a check set does not climb (..)")
+
+
+def _climbs(scenario: Scenario, path: str) -> bool:
+    """Whether a path leaves what the target's URL says, or may hide it. What a form of `now` brings in counts too
+    (`${now:..}`); what only an answer of the target brings in is not known here."""
+    plain: dict[str, str] = {}
+
+    def resolve(name: str) -> str:
+        return name.removeprefix("now:") if name.startswith("now:") else plain.get(name, OPAQUE)
+
+    for name, text in scenario.names.items():
+        plain[name] = render(text, resolve)
+    written = render(path, resolve)
+    return bool(_CLIMBS.search(written) or _ENCODED_SLASH.search(written))
 
 
 def _checks(own: AgentConfig, granted: Granted, loaded: Loaded[CheckSetFile], sources: set[Path]) -> Iterator[Check]:
@@ -133,6 +148,8 @@ def _checks(own: AgentConfig, granted: Granted, loaded: Loaded[CheckSetFile], so
                 raise located.error(
                     (*at, "target"), f"the agent's own file has no target {wanted.target!r}; it has {known}"
                 )
+            if _host(granted.targets[wanted.target].url) in {each.host.lower() for each in own.references.values()}:
+                raise located.error((*at, "target"), "it is on the host of a reference, which nothing probes")
             if wanted.interval < granted.shortest_interval:
                 least = format_duration(granted.shortest_interval)
                 raise located.error(
@@ -148,6 +165,10 @@ def _checks(own: AgentConfig, granted: Granted, loaded: Loaded[CheckSetFile], so
         _check_reach(own, loaded, ("checks", number), check)
         _check_money(own, loaded, ("checks", number), check.scenario)
         yield check
+
+
+def _host(url: str) -> str:
+    return (urlsplit(url).hostname or "").lower()
 
 
 def _check_reach(own: AgentConfig, loaded: Loaded[CheckSetFile], at: Place, check: Check) -> None:

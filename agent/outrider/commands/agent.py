@@ -13,6 +13,7 @@ from pathlib import Path
 
 from outrider.agent_http import AgentMetrics, Readiness, build_app
 from outrider.check_set_client import CheckSetClient
+from outrider.check_sets import MOST_CHECKS
 from outrider.clock import SystemClock
 from outrider.collector_clock import CollectorClock
 from outrider.commands import BAD_CONFIG, FAILED, PASS, complain
@@ -71,7 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
 async def _serve(path: Path, config: AgentConfig, outbox: Outbox, clock: SystemClock, *, with_stdin: bool) -> int:
     log = log_to_stderr(f"agent {config.name}")
     # Names are resolved in these threads: one that hangs must not keep the others waiting.
-    threads = ThreadPoolExecutor(max_workers=max(16, 2 * len(config.checks)), thread_name_prefix="resolve")
+    most = len(config.checks) + (0 if config.granted is None else MOST_CHECKS)
+    threads = ThreadPoolExecutor(max_workers=max(16, 2 * most), thread_name_prefix="resolve")
     asyncio.get_running_loop().set_default_executor(threads)
     if outbox.set_aside is not None:
         log.warning(
