@@ -19,6 +19,7 @@ COMMANDS = {
     "sandbox": "a test network to probe, with faults on demand",
     "once": "run each check once, now",
     "validate": "check configuration and scenarios, offline",
+    "checks": "check sets for agents: sign and publish one, list them, see who took which",
     "agreement": "what an agreement's clauses mean, its JSON Schema, the same as OpenSLO",
     "outcomes": "which code at which place means what, and whose fault it is",
     "enroll": "agents' credentials: get one, issue tokens, list, revoke",

@@ -10,13 +10,14 @@ Rules
 5. Every secret that a scenario names is there when the agent starts.
 6. A scenario that breaks a rule of `outrider.hygiene` does not load.
 7. A target that the agent's own policy refuses by its host, port or address does not load (`outrider.target_policy`).
+8. Checks from a collector are taken only with `check_sets`, which names the keys that sign them.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from outrider.check_set_settings import CheckSetSettings, Granted, read_granted
 from outrider.clock import Clock
 from outrider.codecs.extras import MissingExtraError, require
 from outrider.codecs.outcome_table import OUTCOME_TABLE
@@ -46,6 +48,7 @@ from outrider.strict_yaml import (
     ConfigError,
     DurationText,
     Loaded,
+    Located,
     Place,
     ProcessNames,
     SizeText,
@@ -146,6 +149,7 @@ class AgentFile(_File, frozen=True, kw_only=True):
     money: MoneySettings = MoneySettings()
     policy: PolicySettings = PolicySettings()
     references: ReferenceSettings = ReferenceSettings()
+    check_sets: CheckSetSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +184,7 @@ class AgentConfig:
     reference_timeout: Duration
     sources: frozenset[Path]
     shown: Any
+    granted: Granted | None = None
 
     def purse(self, clock: Clock) -> Purse:
         """The agent's purse; its file is beside the spool."""
@@ -190,6 +195,11 @@ class AgentConfig:
     def clock_path(self) -> Path:
         """Where the agent remembers the collector's clock, beside the spool."""
         return self.spool_path.with_name(f"{self.spool_path.name}.clock")
+
+    @property
+    def check_set_path(self) -> Path:
+        """Where the agent keeps the check set that it took last, beside the spool."""
+        return self.spool_path.with_name(f"{self.spool_path.name}.check-set")
 
     def references_over(self, transport: Transport, clock: Clock) -> References:
         """The agent's references."""
@@ -234,6 +244,7 @@ def load_agent(path: Path, environ: Mapping[str, str] = os.environ) -> AgentConf
         reference_timeout=int(file.references.timeout),
         sources=_sources(loaded, path),
         shown=_shown(loaded.located.value, loaded.located.written),
+        granted=read_granted(loaded, file.check_sets, path.parent, targets, file.scenario_dirs),
     )
 
 
@@ -268,6 +279,8 @@ def _sources(loaded: Loaded[AgentFile], path: Path) -> frozenset[Path]:
     found = {path}
     for number, check in enumerate(loaded.value.checks):
         found.add(_find_scenario(loaded, ("checks", number, "scenario"), check.scenario, folders, path.parent))
+    if loaded.value.check_sets is not None:
+        found |= {path.parent / name for name in loaded.value.check_sets.key_files}
     for _, reference in loaded.located.masks:
         found |= {path.parent / name for name in _FILE.findall(reference)}
     return frozenset(found)
@@ -320,20 +333,49 @@ def _from_outside_in_headers(loaded: Loaded[AgentFile]) -> Iterable[str]:
 
 
 def _checks(loaded: Loaded[AgentFile], base: Path, targets: Mapping[str, Target]) -> Iterable[Check]:
-    file, seen = loaded.value, set[str]()
+    file = loaded.value
     folders = [base / folder for folder in file.scenario_dirs]
     scenarios: dict[str, Scenario] = {}
-    for number, wanted in enumerate(file.checks):
-        at: tuple[str | int, ...] = ("checks", number)
+
+    def scenario_of(at: Place, name: str) -> Scenario:
+        if name not in scenarios:
+            scenarios[name] = load_scenario(_find_scenario(loaded, at, name, folders, base))
+        return scenarios[name]
+
+    every = read_checks(loaded, file.checks, targets, scenario_of, region=file.region, slice=int(file.slice))
+    for number, (wanted, check) in enumerate(zip(file.checks, every, strict=True)):
+        if runs_in(wanted, file.region):
+            check_scheme(loaded, ("checks", number, "target"), check.scenario, check.target)
+            yield check
+
+
+def runs_in(wanted: CheckSettings, region: str) -> bool:
+    """Whether a region runs a check."""
+    return wanted.enabled and (wanted.regions is None or region in wanted.regions)
+
+
+def read_checks(
+    loaded: Loaded[Any],
+    every: Sequence[CheckSettings],
+    targets: Mapping[str, Target],
+    scenario_of: Callable[[Place, str], Scenario],
+    *,
+    region: str,
+    slice: Duration,
+) -> Iterable[Check]:
+    """The checks that stand under `checks` in a file, wherever they run. Raises ConfigError."""
+    seen = set[str]()
+    for number, wanted in enumerate(every):
+        at: Place = ("checks", number)
         if wanted.name in seen:
             raise loaded.located.error((*at, "name"), f"two checks are called {wanted.name!r}")
         seen.add(wanted.name)
-        if wanted.target not in file.targets:
-            known = ", ".join(file.targets) or "none"
+        if wanted.target not in targets:
+            known = ", ".join(targets) or "none"
             raise loaded.located.error(
                 (*at, "target"),
                 f"there is no target {wanted.target!r}; known: {known}",
-                nearest(wanted.target, file.targets),
+                nearest(wanted.target, targets),
             )
         if wanted.timeout <= 0:
             raise loaded.located.error((*at, "timeout"), "a timeout must be longer than nothing")
@@ -343,22 +385,17 @@ def _checks(loaded: Loaded[AgentFile], base: Path, targets: Mapping[str, Target]
                 f"a timeout of {format_duration(wanted.timeout)} is not shorter than the interval of "
                 f"{format_duration(wanted.interval)}: a hang would hide in missed slots",
             )
-        if wanted.scenario not in scenarios:
-            place = _find_scenario(loaded, (*at, "scenario"), wanted.scenario, folders, base)
-            scenarios[wanted.scenario] = load_scenario(place)
+        scenario = scenario_of((*at, "scenario"), wanted.scenario)
         # Records are encoded from these: they must be plain numbers.
         lateness = None if wanted.lateness is None else int(wanted.lateness)
         try:
-            timetable = Timetable(file.region, wanted.name, int(wanted.interval), int(file.slice), lateness)
+            timetable = Timetable(region, wanted.name, int(wanted.interval), slice, lateness)
         except ValueError as error:
             raise loaded.located.error((*at, "interval"), str(error)) from None
-        if wanted.enabled and (wanted.regions is None or file.region in wanted.regions):
-            scenario, target = scenarios[wanted.scenario], targets[wanted.target]
-            _check_scheme(loaded, (*at, "target"), scenario, target)
-            yield Check(wanted.name, scenario, target, timetable, int(wanted.timeout))
+        yield Check(wanted.name, scenario, targets[wanted.target], timetable, int(wanted.timeout))
 
 
-def _check_scheme(loaded: Loaded[AgentFile], at: tuple[str | int, ...], scenario: Scenario, target: Target) -> None:
+def check_scheme(loaded: Loaded[Any], at: Place, scenario: Scenario, target: Target) -> None:
     """A probe goes only where its protocol is spoken, and to a port that somebody named."""
     for _, step in scenario.located_steps():
         kind = scenario.kind(step)
@@ -427,46 +464,54 @@ def _find_scenario(
 ) -> Path:
     if name.endswith((".yaml", ".yml")):
         return base / name
-    for folder in [*folders, shipped("scenarios")]:
+    return find_named_scenario(loaded, at, name, folders)
+
+
+def find_named_scenario(loaded: Loaded[Any], at: Place, name: str, folders: Iterable[Path]) -> Path:
+    """The file of a scenario in the folders, or among those shipped. Raises ConfigError."""
+    places = [*folders, shipped("scenarios")]
+    for folder in places:
         if (path := folder / f"{name}.yaml").is_file():
             return path
-    known = sorted({path.stem for folder in [*folders, shipped("scenarios")] for path in folder.glob("*.yaml")})
+    known = sorted({path.stem for folder in places for path in folder.glob("*.yaml")})
     raise loaded.located.error(at, f"there is no scenario {name!r}; known: {', '.join(known)}", nearest(name, known))
 
 
 def load_scenario(path: Path) -> Scenario:
     """Read a scenario and check everything that can be checked offline. Raises ConfigError."""
     loaded = load_file(path, Scenario, expand=False, inspect=refuse_cards)
-    scenario = loaded.value
+    check_scenario(loaded.located, loaded.value)
+    return loaded.value
+
+
+def check_scenario(located: Located, scenario: Scenario, at: Place = ()) -> None:
+    """Everything about a scenario at a place of a document that can be checked offline. Raises ConfigError."""
     for place, message in scenario.problems():
-        raise loaded.located.error(place, message)
+        raise located.error((*at, *place), message)
     for place, step in scenario.located_steps():
         kind = scenario.kind(step)
         if kind not in PROBES:
-            where = (*place, "probe") if step.probe else ("probe",)
-            raise loaded.located.error(
-                where, f"there is no probe {kind!r}; known: {', '.join(PROBES)}", nearest(kind, PROBES)
-            )
+            where = (*at, *place, "probe") if step.probe else (*at, "probe")
+            raise located.error(where, f"there is no probe {kind!r}; known: {', '.join(PROBES)}", nearest(kind, PROBES))
         try:
             PROBES[kind].check(step.request)
         except ValueError as error:
-            raise _request_error(loaded, (*place, "request"), error) from None
+            raise _request_error(located, (*at, *place, "request"), error) from None
     for place, message in problems(scenario):
-        raise loaded.located.error(place, message)
-    return scenario
+        raise located.error((*at, *place), message)
 
 
-def _request_error(loaded: Loaded[Scenario], place: tuple[str | int, ...], error: ValueError) -> ConfigError:
+def _request_error(located: Located, place: Place, error: ValueError) -> ConfigError:
     """A probe's complaint at the key that it speaks of: msgspec ends its message with "- at `$.key`"."""
     message, _, where = str(error).partition(" - at `$.")
     for step in _STEP.findall(where):
-        key = int(step) if isinstance(loaded.located.at(place), list) else step
-        if (*place, key) not in loaded.located.marks:
+        key = int(step) if isinstance(located.at(place), list) else step
+        if (*place, key) not in located.marks:
             break
         place = (*place, key)
     if unknown := _UNKNOWN_FIELD.fullmatch(message):
-        return loaded.located.error((*place, unknown[1]), f"request: unknown key {unknown[1]!r}", at_key=True)
-    return loaded.located.error(place, f"request: {message}")
+        return located.error((*place, unknown[1]), f"request: unknown key {unknown[1]!r}", at_key=True)
+    return located.error(place, f"request: {message}")
 
 
 def secret_names(scenario: Scenario) -> set[str]:

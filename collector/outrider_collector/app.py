@@ -19,6 +19,7 @@ from outrider.core.units import DAY, Duration, Instant, parse_duration, parse_in
 from outrider.core.wire import Refusal
 from outrider_collector.access.gate import admit
 from outrider_collector.calendars_api import add_exchange
+from outrider_collector.check_sets_api import CHECK_SETS, standing
 from outrider_collector.conservation import delivery
 from outrider_collector.current import make_current
 from outrider_collector.intake import ConflictError, UnreadableError
@@ -185,7 +186,10 @@ def last_minutes(rooms: Rooms, length: Duration, as_of: int) -> Interval:
 
 
 async def _current(request: web.Request) -> web.Response:
-    return json_answer(await asyncio.to_thread(current, request.app[ROOMS]))
+    made = await asyncio.to_thread(current, request.app[ROOMS])
+    if CHECK_SETS in request.app:
+        made["check_sets"] = await asyncio.to_thread(standing, request.app[CHECK_SETS])
+    return json_answer(made)
 
 
 def current(rooms: Rooms) -> Plain:

@@ -17,6 +17,8 @@ from outrider_collector.access.login import add_login
 from outrider_collector.accounting import Accountant
 from outrider_collector.app import Rooms, build_app
 from outrider_collector.calendar_schedule import add_calendars, follow
+from outrider_collector.check_sets import CheckSetRegister
+from outrider_collector.check_sets_api import add_check_sets
 from outrider_collector.config import CollectorConfig
 from outrider_collector.delivery import DeliveryLedger
 from outrider_collector.evidence_api import add_evidence, keep_sealed, make_sealer
@@ -50,6 +52,9 @@ async def opened(config: CollectorConfig, machine: MachineClock) -> AsyncIterato
         issuer, sealer, calendars = make_issuer(rooms, register), make_sealer(rooms, register), add_calendars(app)
         add_issued(app, issuer)
         add_evidence(app, sealer)
+        check_sets = await asyncio.to_thread(CheckSetRegister, _beside(config, "check-sets.sqlite"), clock)
+        stack.callback(check_sets.close)
+        add_check_sets(app, check_sets)
         registers = await asyncio.to_thread(open_registers, rooms)
         if registers is not None:
             stack.callback(registers.close)

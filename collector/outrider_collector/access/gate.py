@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Set
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -248,14 +248,20 @@ def admit(request: web.Request, batch: Batch) -> None:
     gate = request.app.get(GATE)
     if gate is None:
         return
-    caller = request.get(CALLER)
-    if isinstance(caller, Agent):
-        if batch.agent != caller.name:
-            raise gate.refusal(403, "foreign", f"this credential is agent {caller.name}'s, not {batch.agent!r}'s")
-        if caller.region and any(each != caller.region for each in _regions(batch)):
-            raise gate.refusal(403, "foreign", f"agent {caller.name} is enrolled for region {caller.region} alone")
+    speaks_for(request, batch.agent, lambda: _regions(batch))
     if wait := gate.records.take(batch.agent, len(batch.entries)):
         raise gate.too_many(wait, f"records of agent {batch.agent}")
+
+
+def speaks_for(request: web.Request, agent: str, regions: Callable[[], Set[str]]) -> None:
+    """Hold what a request says of an agent against the credential it came with. Raises RefusedError."""
+    gate, caller = request.app.get(GATE), request.get(CALLER)
+    if gate is None or not isinstance(caller, Agent):
+        return
+    if agent != caller.name:
+        raise gate.refusal(403, "foreign", f"this credential is agent {caller.name}'s, not {agent!r}'s")
+    if caller.region and regions() - {caller.region}:
+        raise gate.refusal(403, "foreign", f"agent {caller.name} is enrolled for region {caller.region} alone")
 
 
 def _regions(batch: Batch) -> set[str]:

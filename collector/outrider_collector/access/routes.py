@@ -9,6 +9,8 @@ ANYONE, ENROLMENT, AGENT, VIEWER, OPERATOR = Wants
 TABLE: dict[tuple[str, str], Wants] = {
     # agents
     ("POST", "/v1/results"): AGENT,
+    ("GET", "/v1/check-sets/current"): AGENT,
+    ("POST", "/v1/check-sets/taken"): AGENT,
     ("POST", "/v1/enroll"): ENROLMENT,
     ("POST", "/v1/enroll/rotate"): AGENT,
     # looking
@@ -24,6 +26,8 @@ TABLE: dict[tuple[str, str], Wants] = {
     ("GET", "/v1/windows/{window}"): VIEWER,
     ("GET", "/v1/windows/{window}/verification"): VIEWER,
     ("GET", "/v1/calendars"): VIEWER,
+    ("GET", "/v1/check-sets"): VIEWER,
+    ("GET", "/v1/check-sets/{version}"): VIEWER,
     ("GET", "/v1/evidence"): VIEWER,
     ("GET", "/v1/evidence/key"): VIEWER,
     ("GET", "/metrics"): VIEWER,  # or anyone, with `metrics: open`
@@ -33,6 +37,7 @@ TABLE: dict[tuple[str, str], Wants] = {
     ("POST", "/v1/windows/{window}/{act}"): OPERATOR,
     ("POST", "/v1/statements/{period}/revisions"): OPERATOR,
     ("POST", "/v1/evidence/seal"): OPERATOR,
+    ("POST", "/v1/check-sets"): OPERATOR,
     # letting in
     ("POST", "/v1/enroll/tokens"): OPERATOR,
     ("GET", "/v1/enroll/agents"): OPERATOR,
