@@ -67,7 +67,7 @@ async def test_of_two_that_bring_one_token_at_once_one_gets_in(collector: Guarde
 
 async def test_a_late_enrolment_token_is_refused(collector: Guarded) -> None:
     token = collector.enrolment(ttl=HOUR)
-    collector.clock.at += HOUR
+    collector.clock.pass_time(HOUR)
     late = await collector.enrol(token)
     assert (late.http, "is late" in late.error) == (401, True)
     assert collector.registers.agents.all() == []

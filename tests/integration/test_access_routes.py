@@ -24,6 +24,7 @@ SAMPLES = {
     "{number}": "1",
     "{first}": "1",
     "{second}": "2",
+    "{version}": "1",
 }
 BEARERS = ("nobody", "forged", "expired", "revoked", "enrolment", "agent", "viewer", "operator", "viewer's session")
 
@@ -49,7 +50,7 @@ async def door(tmp_path: Path) -> AsyncIterator[Door]:
     async with guarded(tmp_path) as collector:
         registers = collector.registers
         expired = collector.person("late", Role.OPERATOR, ttl=HOUR)
-        collector.clock.at += 2 * HOUR
+        collector.clock.pass_time(2 * HOUR)
         revoked = collector.person("gone", Role.OPERATOR)
         registers.people.disable("gone", OURSELVES)
         registers.people.add("looker", Role.VIEWER, PASSWORD, OURSELVES)
