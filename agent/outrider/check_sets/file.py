@@ -10,7 +10,9 @@ from typing import Any
 import msgspec
 
 from outrider.codecs.check_sets import MOST_TEXT, Audience
-from outrider.config import CheckSettings, check_scenario, find_named_scenario, load_scenario, read_checks
+from outrider.config.checks import read_checks
+from outrider.config.file import CheckSettings
+from outrider.config.scenarios import check_scenario, find_named_scenario, load_scenario
 from outrider.core.units import MINUTE
 from outrider.execution import Check
 from outrider.hygiene import refuse_cards

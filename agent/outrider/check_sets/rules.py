@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 from outrider.check_set_settings import Granted
 from outrider.check_sets.file import CheckSetFile, checks_of, read_text, scenario_finder
 from outrider.codecs.check_sets import SignedSet, is_signed
-from outrider.config import AgentConfig, check_scheme, runs_in, secret_names
+from outrider.config import AgentConfig, secret_names
+from outrider.config.checks import check_scheme, runs_in
 from outrider.core.units import format_duration
 from outrider.execution import Check
 from outrider.generators import secrets_from
