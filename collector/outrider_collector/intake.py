@@ -12,7 +12,9 @@ Rules
    the clock was set back while no collector ran: the last one given stands in a file of its own.
 5. A run whose agent knew too little of our clock is given the instant that the agent's later estimate says, which came
    with the batch; one that would lie in the future is uncertain by as much, at the least.
-6. An agent's counts, the losses it declares and the stamps it brings back are synced (`delivery`) before its answer.
+6. An agent's counts, the losses it declares and the stamps it brings back are synced (`delivery`) before its answer,
+   and before `as_of` gives an instant that they belong to. Counts of an epoch never go back: those of a copy of its
+   spool, or of one that was restored, are passed over until they have caught up.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ from outrider.core.intervals import Interval, Intervals
 from outrider.core.outcome import OutcomeClass
 from outrider.core.units import DAY, Instant
 from outrider.core.wire import Batch, BatchAnswer, Entry, Phases, RunRecord, Stamp, digest
-from outrider_collector.delivery import DeliveryLedger, Heard, Restored, Sender, without
+from outrider_collector.delivery import DeliveryLedger, Heard, Restored, Sender, Sequences, without
 from outrider_collector.evidence.files import write_whole
 from outrider_collector.stamps import Stamper
 from outrider_collector.store import NewRecord, Store, StoreFailedError
@@ -177,7 +179,9 @@ class Intake:
     ) -> None:
         """`given` is the file that keeps the last instant of `as_of`; without one it is not kept."""
         self.ledger = ledger or DeliveryLedger()
-        self.senders: dict[str, Sender] = {each.agent: each for each in self.ledger.latest()}
+        latest = self.ledger.latest()
+        self.senders: dict[str, Sender] = {each.agent: each for each in latest}
+        self._of_epochs = {(each.agent, each.epoch): each for each in latest}
         self.foreign_stamps = 0
         self._lost = dict(self.ledger.lost())
         self._stamper = stamper or Stamper()
@@ -259,15 +263,10 @@ class Intake:
                 new |= {(record.agent, record.epoch, record.seq): record for record in fresh}
                 accepted.append(_Taken(batch, received_at, future, tuple(fresh)))
         try:
-            stamp = self._append(list(new.values()))
-        except Exception as error:
-            self._is_doubtful = True
-            self._fail([(each.batch, each.received_at, each.future) for each in accepted], error)
-            return
-        for record in new.values():
-            self._extents[record.agent, record.epoch].add(record.seq)
-        try:
-            self._note(accepted, stamp)
+            with self._ledger:
+                stamp = self._append(list(new.values()))
+                self._note(accepted, stamp)
+                self.trouble = ""
             answers = [self._answer(each, stamp) for each in accepted]
         except Exception as error:
             self._fail([(each.batch, each.received_at, each.future) for each in accepted], error)
@@ -277,12 +276,16 @@ class Intake:
 
     def _append(self, records: list[NewRecord]) -> Instant:
         """Commit under a stamp of its own (rule 4)."""
-        with self._ledger:
-            stamp = self._earliest_stamp = max(self._clock.now(), self._earliest_stamp)
-            if records:
+        stamp = self._earliest_stamp = max(self._clock.now(), self._earliest_stamp)
+        if records:
+            try:
                 self._store.append(records, stamp)
-            self.trouble = ""
-            return stamp
+            except Exception:
+                self._is_doubtful = True
+                raise
+        for record in records:
+            self._extents[record.agent, record.epoch].add(record.seq)
+        return stamp
 
     def _fail(self, taken: list[_Waiting], error: Exception) -> None:
         self.trouble = str(error)
@@ -324,39 +327,50 @@ class Intake:
         return record
 
     def _note(self, accepted: list[_Taken], stamp: Instant) -> None:
-        """Rule 5."""
+        """Rule 6."""
         heard = Heard()
+        agents: dict[str, Sender] = {}
         for each in accepted:
             batch = each.batch
             who = batch.agent, batch.epoch
-            before = self.senders.get(batch.agent)
+            before = agents.get(batch.agent) or self.senders.get(batch.agent)
             duplicates = len(batch.entries) - len(each.fresh) + (before.duplicates if before else 0)
             counts = dict(batch.counts)
-            heard.senders[who] = self.senders[batch.agent] = Sender(
+            known = heard.senders.get(who) or self._of_epochs.get(who)
+            if known is not None and known.counts.get("scheduled", 0) > counts.get("scheduled", 0):
+                counts = known.counts
+            heard.senders[who] = agents[batch.agent] = Sender(
                 batch.agent, batch.region, batch.epoch, batch.software, counts, stamp, duplicates
             )
             heard.losses += [(who, lost) for lost in batch.lost]
             heard.restored += self._restored(each, stamp)
         self.ledger.keep(heard, stamp)
+        self._of_epochs |= heard.senders
+        self.senders |= agents
+        ranges: defaultdict[Sequences, list[Interval]] = defaultdict(list)
         for who, lost in heard.losses:
-            self._lost[who] = self._lost.get(who, Intervals()) | Intervals((Interval(lost.first, lost.last + 1),))
+            ranges[who].append(Interval(lost.first, lost.last + 1))
+        for who, found in ranges.items():
+            self._lost[who] = self._lost.get(who, Intervals()) | Intervals(found)
 
     def _restored(self, taken: _Taken, now: Instant) -> list[Restored]:
-        """Which of the new records bring a stamp of ours; a stamp that is not makes them no worse than new."""
-        batch, fresh = taken.batch, {record.seq for record in taken.fresh}
-        if not batch.stamps or not fresh:
+        """Which records bring a stamp of ours that is older than the one they have; a stamp that is not ours makes them
+        no worse than new. They may be stored already: a crash may have come between the store and the ledger."""
+        batch = taken.batch
+        if not batch.stamps or not batch.entries:
             return []
-        entries = {entry.seq: entry for entry in batch.entries if entry.seq in fresh}
+        entries = {entry.seq: entry for entry in batch.entries}
+        has = self._store.recorded(batch.agent, batch.epoch, batch.entries[0].seq, batch.entries[-1].seq)
+        fresh = {record.seq for record in taken.fresh}
         found = []
         for each in batch.stamps:
             entry = entries.get(each.seq)
             if entry is None:
                 continue
-            if each.recorded_at < now and self._stamper.is_ours(
-                batch.agent, batch.epoch, entry, each.recorded_at, each.signature
-            ):
+            is_ours = self._stamper.is_ours(batch.agent, batch.epoch, entry, each.recorded_at, each.signature)
+            if is_ours and each.recorded_at < has.get(each.seq, now):
                 found.append(Restored(batch.agent, batch.epoch, each.seq, each.recorded_at))
-            else:
+            elif each.seq in fresh:
                 self.foreign_stamps += 1
         return found
 

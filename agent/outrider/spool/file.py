@@ -193,7 +193,7 @@ class SpoolFile:
         self.acknowledged = max(self.acknowledged, last)
         keep_stamps(self._database, [each for each in stamps if each.seq <= self.acknowledged])
         now = self._clock.now()
-        if now - self._purged_at > MINUTE:
+        if abs(now - self._purged_at) > MINUTE:  # the clock may have been set back
             self._purge(now)
 
     def _purge(self, now: Instant) -> None:
