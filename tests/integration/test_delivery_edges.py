@@ -1,4 +1,4 @@
-"""Delivery at its edges: between two writes, behind proxies that refuse, with counts that go back, after clocks were set."""
+"""Delivery at its edges: between two writes, behind proxies that refuse, with counts that go back, with clocks set."""
 
 from __future__ import annotations
 
