@@ -10,9 +10,7 @@ Rules
    that failed, what is stored is read again: the failure may have come after the sync.
 4. Stamps of the ledger never go backwards, and none is at or before an instant that `as_of` has given, also not where
    the clock was set back while no collector ran: the last one given stands in a file of its own.
-5. A run whose agent knew too little of our clock is given the instant that the agent's later estimate says, which came
-   with the batch; one that would lie in the future is uncertain by as much, at the least.
-6. An agent's counts, the losses it declares and the stamps it brings back are synced (`delivery`) before its answer,
+5. An agent's counts, the losses it declares and the stamps it brings back are synced (`delivery`) before its answer,
    and before `as_of` gives an instant that they belong to. Counts of an epoch never go back: those of a copy of its
    spool, or of one that was restored, are passed over until they have caught up.
 """
@@ -23,37 +21,25 @@ import asyncio
 import contextlib
 import queue
 import threading
-from bisect import bisect_right, insort
 from collections import defaultdict
-from collections.abc import Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
-from operator import attrgetter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from outrider.clock import Clock
-from outrider.codecs.records import BatchError, decode_record
-from outrider.core.clock_estimate import LARGEST_ERROR, Estimate
 from outrider.core.intervals import Interval, Intervals
-from outrider.core.outcome import OutcomeClass
-from outrider.core.units import DAY, Instant
-from outrider.core.wire import Batch, BatchAnswer, Entry, Phases, RunRecord, Stamp, digest
+from outrider.core.units import Instant
+from outrider.core.wire import Batch, BatchAnswer, Entry, Stamp, digest
 from outrider_collector.delivery import DeliveryLedger, Heard, Restored, Sender, Sequences, without
 from outrider_collector.evidence.files import write_whole
+from outrider_collector.extents import extents_of
+from outrider_collector.record_reading import LAST_INSTANT, UnreadableError, read_record
 from outrider_collector.stamps import Stamper
 from outrider_collector.store import NewRecord, Store, StoreFailedError
 
 _MOST_AT_ONCE = 200
-_LARGEST = 2**62
 _SHOWN_GAPS = 100
-_MOST_STEPS = 128
-_LONGEST = 2**53
-_LONGEST_RUN = DAY
-"""Latencies are added up in 64 bits: so long ones cannot overflow the sums of a hundred million runs."""
-_LAST_INSTANT = 2**57  # in the year 6537
-_LARGEST_STATUS = 2**31 - 1
-_phases = attrgetter(*Phases.__slots__)
 
 
 class ConflictError(Exception):
@@ -66,82 +52,6 @@ class ConflictError(Exception):
         self.known = f"{known:016x}"
 
 
-class UnreadableError(Exception):
-    """One record cannot be read (422)."""
-
-    def __init__(self, seq: int, reason: str) -> None:
-        super().__init__(f"record {seq}: {reason}")
-        self.seq = seq
-
-
-def _out_of_range(record: RunRecord) -> str:
-    """What in a record no run can have and no column can hold; "" where all is well."""
-    instants = (record.scheduled_at, record.started_at, record.started_at + (record.clock_offset or 0))
-    durations = [record.interval, record.latency, record.clock_error or 0, *_phases(record.phases)]
-    statuses = [record.status]
-    for step in record.steps:
-        durations += step.latency, *_phases(step.phases)
-        statuses.append(step.status)
-    if min(instants) < 1 or max(instants) > _LAST_INSTANT:
-        return "an instant"
-    if min(durations) < 0 or max(durations) > _LONGEST:
-        return "a duration"
-    if record.latency > _LONGEST_RUN:
-        return "a latency of more than a day"
-    if min(statuses) < 0 or max(statuses) > _LARGEST_STATUS:
-        return "a status"
-    return "the number of steps" if len(record.steps) > _MOST_STEPS else ""
-
-
-def timed(record: RunRecord, estimate: Estimate | None, now: Instant) -> RunRecord:
-    """The record with the best that is known of its instant by our clock (rule 5)."""
-    offset, error = record.clock_offset, record.clock_error
-    is_uncertain = offset is None or error is None or error > LARGEST_ERROR
-    if is_uncertain and estimate is not None and record.boot and estimate.boot == record.boot:
-        later = estimate.offset(record.started_at, record.boottime)
-        if error is None or later.error < error:
-            offset, error = later.offset, later.error
-    if offset is None or error is None:
-        return record
-    return replace(record, clock_offset=offset, clock_error=max(error, record.started_at + offset - now))
-
-
-class Extents:
-    """Which seqs of one agent and epoch are stored, as ranges."""
-
-    def __init__(self, ranges: Iterable[tuple[int, int]] = ()) -> None:
-        self._ranges = list(ranges)
-
-    def __contains__(self, seq: int) -> bool:
-        at = bisect_right(self._ranges, (seq, _LARGEST)) - 1
-        return at >= 0 and self._ranges[at][1] >= seq
-
-    def add(self, seq: int) -> None:
-        at = bisect_right(self._ranges, (seq, _LARGEST)) - 1
-        if at >= 0 and self._ranges[at][1] + 1 == seq:
-            self._ranges[at] = (self._ranges[at][0], seq)
-            if at + 1 < len(self._ranges) and self._ranges[at + 1][0] == seq + 1:
-                self._ranges[at : at + 2] = [(self._ranges[at][0], self._ranges[at + 1][1])]
-        elif at + 1 < len(self._ranges) and self._ranges[at + 1][0] == seq + 1:
-            self._ranges[at + 1] = (seq, self._ranges[at + 1][1])
-        else:
-            insort(self._ranges, (seq, seq))
-
-    @property
-    def high_water(self) -> int:
-        return self._ranges[-1][1] if self._ranges else 0
-
-    def gaps(self) -> tuple[tuple[int, int], ...]:
-        """The ranges below the high-water mark that never came."""
-        edges = [0, *(edge for pair in self._ranges for edge in pair)]
-        pairs = zip(edges[0::2], edges[1::2], strict=False)
-        return tuple((last + 1, first - 1) for last, first in pairs if first > last + 1)
-
-
-def _extents(store: Store) -> defaultdict[tuple[str, str], Extents]:
-    return defaultdict(Extents, {key: Extents(ranges) for key, ranges in store.extents().items()})
-
-
 def _last_given(path: Path | None) -> Instant:
     """The instant in the file; -1 where there is none, or what is in it is none."""
     if path is None:
@@ -150,7 +60,7 @@ def _last_given(path: Path | None) -> Instant:
         found = int(path.read_bytes()[:30])
     except (OSError, ValueError):
         return -1
-    return found if 0 <= found <= _LAST_INSTANT else -1
+    return found if 0 <= found <= LAST_INSTANT else -1
 
 
 _Waiting: TypeAlias = tuple[Batch, Instant, Future[BatchAnswer]]
@@ -188,7 +98,7 @@ class Intake:
         self.trouble = ""
         self._store = store
         self._clock = clock
-        self._extents = _extents(store)
+        self._extents = extents_of(store)
         self._is_doubtful = False
         self._is_closed = False
         self._ledger = threading.Lock()
@@ -248,7 +158,7 @@ class Intake:
         """One transaction for all batches that are in order; the others are refused by themselves."""
         try:
             if self._is_doubtful:
-                self._extents, self._is_doubtful = _extents(self._store), False
+                self._extents, self._is_doubtful = extents_of(self._store), False
         except Exception as error:
             self._fail(taken, error)
             return
@@ -308,26 +218,14 @@ class Intake:
                 if known.get(entry.seq, short) != short:
                     raise ConflictError(entry.seq, known[entry.seq])
             elif twin is None:
-                record = self._read(entry.seq, entry.body, batch.clock)
+                record = read_record(entry, batch.clock, self._clock.now())
                 fresh.append(NewRecord(batch.agent, batch.epoch, entry.seq, short, record))
             elif twin.digest != short:
                 raise ConflictError(entry.seq, twin.digest)
         return fresh
 
-    def _read(self, seq: int, body: bytes, estimate: Estimate | None) -> RunRecord:
-        try:
-            record = timed(decode_record(body), estimate, self._clock.now())
-            OutcomeClass(record.outcome)
-            for step in record.steps:
-                OutcomeClass(step.outcome)
-        except (BatchError, ValueError) as error:
-            raise UnreadableError(seq, str(error)) from None
-        if wrong := _out_of_range(record):
-            raise UnreadableError(seq, f"{wrong} is out of range")
-        return record
-
     def _note(self, accepted: list[_Taken], stamp: Instant) -> None:
-        """Rule 6."""
+        """Rule 5."""
         heard = Heard()
         agents: dict[str, Sender] = {}
         for each in accepted:

@@ -30,7 +30,8 @@ from outrider.core.wire import Batch, Phases, StepRecord
 from outrider.strict_yaml import ConfigError
 from outrider_collector.app import LARGEST_BODY, LARGEST_OPENED, LONGEST_PERIOD
 from outrider_collector.config import CollectorConfig, load_collector
-from outrider_collector.intake import Extents, Intake
+from outrider_collector.extents import Extents
+from outrider_collector.intake import Intake
 from outrider_collector.main import opened
 from outrider_collector.store import NewRecord, StoreFailedError
 from outrider_collector.store.duckdb_store import DuckdbStore

@@ -73,7 +73,7 @@ async def test_a_first_stamp_is_kept_though_the_ledger_failed_when_it_came_back(
     again = Batch(made.agent, made.region, made.epoch, made.entries, stamps=tuple(Stamp(**each) for each in given))
     async with collecting(tmp_path / "new", clock=SettableClock(NOON + HOUR)) as collector:
         ledger = collector.rooms.intake.ledger
-        ledger._database.execute("CREATE TRIGGER no BEFORE INSERT ON reports BEGIN SELECT RAISE(ABORT, 'no'); END")
+        ledger._database.execute("CREATE TRIGGER no BEFORE INSERT ON minutes BEGIN SELECT RAISE(ABORT, 'no'); END")
         assert (await collector.send(again)).http == 503
         ledger._database.execute("DROP TRIGGER no")
         for _ in range(2):
