@@ -12,7 +12,7 @@ Rules (delivery)
 409      the same seq with another content. What comes before it is shared history and goes out first. If the collector
          has an earlier form of the same record (it gave something up since), it is delivered. Else this spool was
          cloned: from that seq on a new epoch begins. An answer that names no record of the batch is backed off from.
-413      split the batch.
+413      split the batch; a record alone is set aside as with 400.
 422      one record of this batch cannot be read: dead-letter that one, with its reason.
 429, 503 wait as long as Retry-After says (an hour at most), with full jitter on top.
 Anything else, or no answer: back off with full jitter. There is no deadline, and nothing is given up.
@@ -46,6 +46,7 @@ _REQUEST_TIMEOUT_S = 30
 _SHORTEST_BACKOFF_S = 0.2
 _LONGEST_BACKOFF_S = 30.0
 _LONGEST_RETRY_AFTER_S = 3600
+_LARGEST_ANSWER = 4_000_000
 _MOST_SET_ASIDE = 10
 """Records set aside in an hour because a batch with one of them could not be read."""
 
@@ -191,12 +192,12 @@ class Shipper:
         )
         body = await asyncio.to_thread(gzip.compress, encode_batch(batch), 6, mtime=0)
         headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"} | await self._proof()
-        sent_at, began = self.clock.boottime(), self.clock.monotonic()
+        sent_at = self.clock.boottime()
         async with session.post(
             self._url, data=body, headers=headers, ssl=self._tls, allow_redirects=False
         ) as response:
-            answer = await response.read()
-            round_trip = self.clock.monotonic() - began
+            answer = await _read(response)
+            round_trip = self.clock.boottime() - sent_at
             if response.status == 200:
                 accepted = decode_answer(answer)
                 self.collector_clock.learn(accepted, sent_at, round_trip)
@@ -251,7 +252,9 @@ class Shipper:
             return 0
         answer = await self._post(session, again, is_new=False)
         if isinstance(answer, BatchAnswer):
-            self._answered |= {(self._outbox.epoch, *gap): self.clock.monotonic() for gap in gaps}
+            until = max([each.seq for each in again.entries[-1:]] + [each.last for each in again.lost[-1:]])
+            answered = [gap for gap in gaps if gap[0] <= until]  # a batch may be too small for all
+            self._answered |= {(self._outbox.epoch, *gap): self.clock.monotonic() for gap in answered}
             self._note_gaps(answer)
             self._succeeded()
             self._outbox.count("resent", len(again.entries))
@@ -282,7 +285,8 @@ class Shipper:
             case 413 if len(entries) > 1:
                 self._most = max(1, len(entries) // 2)
                 return 0
-            case 413 if entries:
+            case 413 if entries and await self._is_culprit(session):
+                self._warn(f"record {entries[0].seq} is larger than the collector takes")
                 await self._outbox.dead_letter(entries[0].seq, "larger than the collector takes")
                 return 0
             case 422 if named is not None:
@@ -321,14 +325,22 @@ class Shipper:
         if len(entries) > 1:
             self._most = max(1, len(entries) // 2)
             return self._back_off(f"HTTP 400: {error}")
-        now = self.clock.monotonic()
-        self._set_aside_at = [at for at in self._set_aside_at if now - at < HOUR]
-        if len(self._set_aside_at) < _MOST_SET_ASIDE and isinstance(await self._post(session, Recalled()), BatchAnswer):
-            self._set_aside_at.append(now)
+        if await self._is_culprit(session):
             self._warn(f"the collector cannot read a batch with record {entries[0].seq}: {error}")
             await self._outbox.dead_letter(entries[0].seq, f"the collector cannot read a batch with it: {error}")
             return 0
         return self._back_off(f"HTTP 400: {error}")
+
+    async def _is_culprit(self, session: aiohttp.ClientSession) -> bool:
+        """Whether a record that was refused alone may be set aside: who refuses everything means no record."""
+        now = self.clock.monotonic()
+        self._set_aside_at = [at for at in self._set_aside_at if now - at < HOUR]
+        if len(self._set_aside_at) >= _MOST_SET_ASIDE:
+            return False
+        if not isinstance(await self._post(session, Recalled()), BatchAnswer):
+            return False
+        self._set_aside_at.append(now)
+        return True
 
     def _back_off(self, trouble: str) -> float:
         """Full jitter: anywhere up to a bound that doubles."""
@@ -338,6 +350,16 @@ class Shipper:
         self._failures += 1
         bound = min(_LONGEST_BACKOFF_S, _SHORTEST_BACKOFF_S * 2 ** min(self._failures, 12))
         return self._jitter(bound / 10, bound)
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """An answer, whoever gave it: no more of it than a collector says. Raises BatchError."""
+    found = bytearray()
+    async for part in response.content.iter_chunked(1 << 16):
+        found += part
+        if len(found) > _LARGEST_ANSWER:
+            raise BatchError(f"HTTP {response.status} with more than {_LARGEST_ANSWER} bytes: no collector answers so")
+    return bytes(found)
 
 
 def _as_if_delivered(outbox: Outbox, entries: tuple[Entry, ...]) -> dict[str, int]:

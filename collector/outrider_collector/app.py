@@ -22,7 +22,8 @@ from outrider_collector.calendars_api import add_exchange
 from outrider_collector.check_sets_api import CHECK_SETS, standing
 from outrider_collector.conservation import delivery
 from outrider_collector.current import make_current
-from outrider_collector.intake import ConflictError, UnreadableError
+from outrider_collector.intake import ConflictError
+from outrider_collector.record_reading import UnreadableError
 from outrider_collector.rooms import ROOMS, RefusedError, Rooms, json_answer
 from outrider_collector.statement import Plain, make_statement
 from outrider_collector.store import StoreFailedError

@@ -25,6 +25,9 @@ from typing import Any
 import duckdb
 from processes_support import DEMO_CONFIG, until
 
+from outrider.codecs.records import encode_record
+from outrider.core.units import MINUTE
+from outrider.core.wire import Phases, RunRecord, StepRecord
 from outrider.spool import conservation
 
 HUB = "10.213.0.1"
@@ -276,3 +279,14 @@ def stored(store: Path) -> Counter[tuple[str, str, int, str]]:
 def ask(store: Path, sql: str) -> list[Any]:
     with duckdb.connect(str(store), read_only=True) as database:
         return database.execute(sql).fetchall()
+
+
+def result(number: int, at: int = 1_780_000_020_000_000) -> bytes:
+    """A record's bytes, of the size that a scenario of two steps has."""
+    phases = Phases(1000, 2000, 3000, 400, 50_000, 600)
+    steps = tuple(StepRecord(f"step {n}", "ok", "", "", 200_000, phases, 200) for n in range(2))
+    return encode_record(RunRecord(
+        check=f"check-{number % 3}", scenario="eligibility", region="us-east", purpose="probe",
+        scheduled_at=at, started_at=at, interval=MINUTE, latency=400_000 + number, outcome="ok", fault="none",
+        clock_offset=0, clock_error=1000, phases=phases, steps=steps,
+    ))  # fmt: skip

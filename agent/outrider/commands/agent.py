@@ -20,7 +20,7 @@ from outrider.collector_clock import CollectorClock
 from outrider.commands import BAD_CONFIG, FAILED, PASS, complain
 from outrider.commands.agent_doctor import doctor
 from outrider.commands.collector_options import is_in_the_clear
-from outrider.commands.processes import log_to_stderr, reload_on_hangup, run_on_loop, serving, stop_on_signals
+from outrider.commands.processes import kept_up, log_to_stderr, reload_on_hangup, run_on_loop, serving, stop_on_signals
 from outrider.config import AgentConfig, load_agent
 from outrider.core.units import SECOND, Duration
 from outrider.purse import Withheld
@@ -126,13 +126,13 @@ async def _serve(path: Path, config: AgentConfig, outbox: Outbox, clock: SystemC
             gc.freeze()
             await shipper.greet(_GREETING)
             beside = (
-                lag.watch(),
-                shipper.run(),
-                configured.references.watch(),
-                configured.watch(_tell_of(log)),
-                offers.run(),
+                lag.watch,
+                shipper.run,
+                configured.references.watch,
+                lambda: configured.watch(_tell_of(log)),
+                offers.run,
             )
-            background = [asyncio.create_task(each) for each in beside]
+            background = [asyncio.create_task(kept_up(each, log.error)) for each in beside]
             await runner.run()
             for task in background:
                 task.cancel()

@@ -9,13 +9,17 @@ import os
 import signal
 import ssl
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 import uvloop
 from aiohttp import web
 
+from outrider.redact import printable
+
 T = TypeVar("T")
+_BEFORE_ANEW_S = 5
 
 
 def log_to_stderr(name: str) -> logging.Logger:
@@ -52,6 +56,23 @@ def reload_on_hangup(reload: Callable[[], Coroutine[Any, Any, object]]) -> None:
         task.add_done_callback(running.discard)
 
     loop.add_signal_handler(signal.SIGHUP, begin)
+
+
+async def kept_up(
+    work: Callable[[], Coroutine[Any, Any, None]],
+    tell: Callable[[str], None],
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Do what has to go on for as long as the process. An error that nobody foresaw is told, and it begins anew: nobody
+    would notice that it had ended. Raises only CancelledError."""
+    while True:
+        try:
+            await work()
+        except Exception as error:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            told = printable(f"{type(error).__name__}: {error}")
+            tell(f"an error of our own, going on in {_BEFORE_ANEW_S} s: {told} ({where.name}, line {where.lineno})")
+        await pause(_BEFORE_ANEW_S)
 
 
 def _stop_at_end(stop: Callable[[], None]) -> None:
