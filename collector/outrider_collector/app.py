@@ -139,7 +139,7 @@ async def _statement(request: web.Request) -> web.Response:
 def statement(rooms: Rooms, period: Interval, as_of: int, label: str) -> Plain:
     """The statement of a period; blocks."""
     basis = rooms.accountant.basis(period, as_of, rooms.register.announcements())
-    made = make_statement(rooms.accountant, rooms.store, basis, label)
+    made = make_statement(rooms.accountant, basis, label)
     return {**made, "delivery": delivery(rooms.intake.ledger, rooms.store, period, basis.as_of, basis.ledger)}
 
 

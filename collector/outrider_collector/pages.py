@@ -92,7 +92,7 @@ def running_accounts(rooms: Rooms) -> list[tuple[PeriodKind, Plain]]:
     """For each calendar of the agreement the statement of the period that runs, of its own guarantees, without what is
     shown day by day; blocks."""
     return [
-        (kind, make_accounts(accountant, rooms.store, basis, f"the running {kind}")[1])
+        (kind, make_accounts(accountant, basis, f"the running {kind}")[1])
         for kind, accountant, basis in _running(rooms)
     ]
 
@@ -100,7 +100,7 @@ def running_accounts(rooms: Rooms) -> list[tuple[PeriodKind, Plain]]:
 def count_running(rooms: Rooms) -> None:
     """Count all that the statements of the running periods need, so that they are quick when they are asked for."""
     for kind, accountant, basis in _running(rooms):
-        make_statement(accountant, rooms.store, basis, f"the running {kind}")
+        make_statement(accountant, basis, f"the running {kind}")
 
 
 def _running(rooms: Rooms) -> Iterator[tuple[PeriodKind, Accountant, Basis]]:

@@ -9,19 +9,15 @@ the period that decides. `decided_by` is the check that decides, where there are
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fractions import Fraction
 from importlib.metadata import version
 from math import ceil
 from typing import Any
 
-import numpy as np
-
 from outrider.core.guarantee import Guarantee, Measure, View
 from outrider.core.intervals import Interval, Intervals
 from outrider.core.maintenance import Act, Announcement, excused, excused_by, histories
 from outrider.core.margin import Margin, availability_margin, margin_of_parts, response_margin
-from outrider.core.outcome import OutcomeClass, Standing
 from outrider.core.sli import OUTCOME_ORDER, Availability, ResponseTime
 from outrider.core.uncertainty import samples_to_prove, wilson
 from outrider.core.units import Duration, Instant, format_instant
@@ -29,27 +25,24 @@ from outrider.core.verdict import Verdict, cut_percent, worst
 from outrider_collector.accounting import Accountant, Basis
 from outrider_collector.accounts import Account, Part, Pooled, coverage_of
 from outrider_collector.history import add_bands, add_days
-from outrider_collector.store import Excluded, Selection, Store
+from outrider_collector.outages import MOST_IN_PERIODS, MOST_OUTAGES, members, outages_of
+from outrider_collector.summaries import Summaries
 
 SCHEMA_VERSION = 2
-MOST_OUTAGES, MOST_IN_PERIODS = 100, 500
-"""Outages that are listed of a check, and of it in all the clause's own periods: each is looked up in the store."""
-
-_CAUSES_SHOWN = 5
 
 Plain = dict[str, Any]
 
 
-def make_statement(accountant: Accountant, store: Store, basis: Basis, label: str) -> Plain:
+def make_statement(accountant: Accountant, basis: Basis, label: str) -> Plain:
     """The whole statement. Reads only."""
-    accounts, plain = make_accounts(accountant, store, basis, label)
+    accounts, plain = make_accounts(accountant, basis, label)
     for account, guarantee in zip(accounts, plain["guarantees"], strict=True):
         add = add_days if account.guarantee.measure is Measure.AVAILABILITY else add_bands
         add(guarantee, account, accountant, basis)
     return plain
 
 
-def make_accounts(accountant: Accountant, store: Store, basis: Basis, label: str) -> tuple[list[Account], Plain]:
+def make_accounts(accountant: Accountant, basis: Basis, label: str) -> tuple[list[Account], Plain]:
     """The statement without what is shown day by day, and the accounts that it was made from. Reads only."""
     accounts = [accountant.account(guarantee, basis) for guarantee in accountant.agreement.guarantees]
     spans = Intervals((basis.period, *(span for account in accounts for span in account.spans)))
@@ -71,7 +64,9 @@ def make_accounts(accountant: Accountant, store: Store, basis: Basis, label: str
         "replaces": None,
         "verdict": overall.verdict.value,
         "guarantees": [
-            _guarantee(account, [accountant.in_view(account, view, basis) for view in View], store, basis)
+            _guarantee(
+                account, [accountant.in_view(account, view, basis) for view in View], accountant.summaries, basis
+            )
             for account in accounts
         ],
         "windows": [_window(history, accounts, within_caps) for history in touching],
@@ -93,10 +88,10 @@ def _span(span: Interval) -> Plain:
     return {"start": format_instant(span.start), "end": format_instant(span.end)}
 
 
-def _guarantee(account: Account, views: list[Account], store: Store, basis: Basis) -> Plain:
+def _guarantee(account: Account, views: list[Account], summaries: Summaries, basis: Basis) -> Plain:
     guarantee = account.guarantee
-    periods = [_own_period(each, account, store, basis) for each in account.periods]
-    parts = next((each for each in periods if each["decides"]), None) or _parts(account, store, basis, MOST_OUTAGES)
+    periods = [_own_period(each, account, summaries, basis) for each in account.periods]
+    parts = next((each for each in periods if each["decides"]), None) or _parts(account, summaries, basis, MOST_OUTAGES)
     plain: Plain = {
         "id": guarantee.id,
         "title": guarantee.title,
@@ -139,7 +134,7 @@ def _is_own(guarantee: Guarantee, period: Interval) -> bool:
     return guarantee.rolling is not None or period == guarantee.calendar.containing(period.start)
 
 
-def _own_period(own: Account, account: Account, store: Store, basis: Basis) -> Plain:
+def _own_period(own: Account, account: Account, summaries: Summaries, basis: Basis) -> Plain:
     """One of the clause's own periods, with all that its verdict rests on."""
     adjusted, raw = _headline(own)
     most = min(MOST_OUTAGES, MOST_IN_PERIODS // len(account.periods))
@@ -154,7 +149,7 @@ def _own_period(own: Account, account: Account, store: Store, basis: Basis) -> P
         "decided_by": _decided_by(own),
         "adjusted": share(adjusted),
         "raw": share(raw),
-        **_parts(own, store, basis, most),
+        **_parts(own, summaries, basis, most),
         "readings": None if own.pooled is None else _readings(own.pooled),
     }
 
@@ -255,25 +250,23 @@ def _response(response: ResponseTime) -> Plain:
     }
 
 
-def _parts(account: Account, store: Store, basis: Basis, most: int) -> Plain:
+def _parts(account: Account, summaries: Summaries, basis: Basis, most: int) -> Plain:
     """Each check, and the checks as one service where they are, with so many outages of each at most."""
+    outages = outages_of(account, summaries, basis.ledger, most)
     return {
-        "checks": [_part(part, account, store, basis, most) for part in account.parts],
-        "together": _part(account.together, account, store, basis, most) if account.together else None,
+        "checks": [_part(part, account, outages[part.check]) for part in account.parts],
+        "together": _part(account.together, account, outages[""]) if account.together else None,
     }
 
 
-def _part(part: Part, account: Account, store: Store, basis: Basis, most: int) -> Plain:
+def _part(part: Part, account: Account, outages: list[Plain]) -> Plain:
     adjusted = _availability(part.adjusted)
     if part.judgement.verdict is Verdict.NO_DATA:
         adjusted |= {"figure": None, "low": None, "high": None}  # without a sample there is no percentage (R4)
-    members = account.parts if part is account.together else (part,)
-    adjusted["outages"] = [
-        _outage(members, span, account.guarantee, store, basis) for span in part.adjusted.outages.members[:most]
-    ]
-    coverage = coverage_of(account.guarantee, members) if part is account.together else None
+    adjusted["outages"] = outages
+    coverage = coverage_of(account.guarantee, members(part, account)) if part is account.together else None
     return {
-        "check": part.check or f"{account.guarantee.composite} of {len(members)} checks",
+        "check": part.check or f"{account.guarantee.composite} of {len(members(part, account))} checks",
         "verdict": part.judgement.verdict.value,
         "reason": part.judgement.reason,
         "margin": _plain_margin(availability_margin(part.adjusted, account.guarantee, part.judgement, coverage)),
@@ -307,35 +300,6 @@ def _availability(sli: Availability) -> Plain:
         "outages": [_span(each) for each in sli.outages.members[:MOST_OUTAGES]],
         "outages_in_all": len(sli.outages),
         "unknown_us": sli.unknowns.length,
-    }
-
-
-def _outage(parts: Sequence[Part], span: Interval, guarantee: Guarantee, store: Store, basis: Basis) -> Plain:
-    """One outage of these checks, with its regions, causes and count of failed samples, refused ones among them."""
-    excluded = tuple(Excluded(part.check, each) for part in parts for each in part.excused)
-    checks = tuple(part.check for part in parts)
-    found = store.failures(Selection(checks, span, basis.ledger, excluded, guarantee.regions), 1000)
-    failed = [
-        number
-        for number, outcome in enumerate(OUTCOME_ORDER)
-        if guarantee.standing(outcome) is Standing.BAD or outcome is OutcomeClass.PROBE_FAULT
-    ]
-    is_failure = np.isin(found["outcome"], failed)
-    rows = {name: column[is_failure] for name, column in found.items()}
-    names = ("region", "outcome", "code", "place", "step", "n")
-    causes: dict[tuple[int, str, str], int] = {}
-    for _, outcome, code, place, _, n in zip(*(rows[name].tolist() for name in names), strict=True):
-        causes[outcome, code, place] = causes.get((outcome, code, place), 0) + n
-    ranked = sorted(causes.items(), key=lambda item: (-item[1], item[0]))
-    return {
-        **_span(span),
-        "length_us": span.length,
-        "regions": sorted(set(rows["region"].tolist())),
-        "samples": int(rows["n"].sum()),
-        "causes": [
-            {"outcome": OUTCOME_ORDER[outcome].value, "code": code, "place": place, "samples": n}
-            for (outcome, code, place), n in ranked[:_CAUSES_SHOWN]
-        ],
     }
 
 

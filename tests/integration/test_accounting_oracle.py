@@ -239,7 +239,7 @@ def test_the_accounts_of_any_small_world_are_those_of_the_rules_read_aloud(world
 def statement(store: DuckdbStore, world: World, using: Accountant | None = None) -> dict[str, Any]:
     made = using or accountant(store, world)
     basis = made.basis(Interval(world.start, world.end), world.as_of, world.announcements)
-    return make_statement(made, store, basis, "")
+    return make_statement(made, basis, "")
 
 
 def as_bytes(plain: dict[str, Any]) -> bytes:

@@ -60,7 +60,7 @@ def made_of(
     known: tuple[KnownExpiry, ...] = (),
 ) -> dict[str, Any]:
     accountant = Accountant(store, Agreement(name, guarantees, UTC), SETTLE, known)
-    plain = make_statement(accountant, store, accountant.basis(HALF_HOUR, as_of, windows), "2026-06")
+    plain = make_statement(accountant, accountant.basis(HALF_HOUR, as_of, windows), "2026-06")
     return dict(json.loads(msgspec.json.encode(plain, order="deterministic")))
 
 

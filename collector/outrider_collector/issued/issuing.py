@@ -199,7 +199,7 @@ class Issuer:
     def _make(self, terms: Terms, span: Interval, as_of: Instant, label: str) -> Plain:
         accountant = self._accountant.under(terms.agreement, terms.settle, terms.known_expiries)
         basis = accountant.basis(span, as_of, self._announcements())
-        return make_statement(accountant, self._store, basis, label)
+        return make_statement(accountant, basis, label)
 
     def _issued(self, revision: Revision) -> Plain:
         text = self._register.text(revision)

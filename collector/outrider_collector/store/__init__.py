@@ -140,8 +140,9 @@ class Store(Protocol):
         Columns: check, region (text), check_id, region_id (numbers for the same); ts, outcome, latency.
         """
 
-    def failures(self, selection: Selection, most: int) -> Columns:
-        """Runs not ok, per check, region, outcome, code, place and step: n, first_at, last_at; most frequent first."""
+    def failures(self, selections: Sequence[Selection], most: int) -> list[Columns]:
+        """Runs not ok and not left out, of each selection for itself, per check, region, outcome, code, place and step:
+        n, first_at, last_at; most frequent first, and `most` rows of each at most."""
 
     def latest(self, span: Interval, ledger: int) -> Columns:
         """The last run of each check and region within a span: check, region, ts, outcome, code, place, detail,
