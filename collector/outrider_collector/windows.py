@@ -29,6 +29,8 @@ _LONGEST_TEXT = 4000
 """Of a reason or an author: what is recorded stays, and an export of it has to be readable again."""
 _LAST_START: Instant = 2**57  # in the year 6537
 
+# REPLACE removes a row of the same number without asking the triggers on removal, so each insert is asked whose place
+# it takes; a number that SQLite has yet to give is none. Older files get these triggers when they are opened.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS announcements (
     "window" TEXT NOT NULL, version INTEGER NOT NULL, act TEXT NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL,
@@ -42,6 +44,9 @@ CREATE TRIGGER IF NOT EXISTS announcements_follow BEFORE INSERT ON announcements
     WHEN NEW.recorded_at <= (SELECT max(recorded_at) FROM announcements) OR EXISTS (
         SELECT 1 FROM announcements a WHERE a."window" = NEW."window" AND a.version = NEW.version)
     BEGIN SELECT RAISE(ABORT, 'announcements are never replaced and never backdated'); END;
+CREATE TRIGGER IF NOT EXISTS announcements_keep_their_place BEFORE INSERT ON announcements
+    WHEN NEW.rowid > 0 AND EXISTS (SELECT 1 FROM announcements a WHERE a.rowid = NEW.rowid)
+    BEGIN SELECT RAISE(ABORT, 'announcements are never replaced'); END;
 CREATE TABLE IF NOT EXISTS entries (
     number INTEGER PRIMARY KEY AUTOINCREMENT, calendar TEXT NOT NULL, uid TEXT NOT NULL, recurrence TEXT NOT NULL,
     sequence INTEGER NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL, is_off INTEGER NOT NULL,
@@ -50,6 +55,9 @@ CREATE TRIGGER IF NOT EXISTS entries_stay BEFORE DELETE ON entries
     BEGIN SELECT RAISE(ABORT, 'entries are never removed'); END;
 CREATE TRIGGER IF NOT EXISTS entries_stand BEFORE UPDATE ON entries
     BEGIN SELECT RAISE(ABORT, 'entries are never changed'); END;
+CREATE TRIGGER IF NOT EXISTS entries_keep_their_place BEFORE INSERT ON entries
+    WHEN NEW.number > 0 AND EXISTS (SELECT 1 FROM entries e WHERE e.number = NEW.number)
+    BEGIN SELECT RAISE(ABORT, 'entries are never replaced'); END;
 """
 
 # Files from before there was such a column; what they hold was announced as planned.

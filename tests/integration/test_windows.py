@@ -388,7 +388,13 @@ def test_what_a_calendar_said_cannot_be_taken_out_either(tmp_path: Path) -> None
             await acts(collector, calendar(*TWO))
 
     asyncio.run(fill())
-    for change in ("DELETE FROM entries", "UPDATE entries SET start = 1"):
+    over = 'SELECT number, calendar, uid, recurrence, sequence, start + 1, "end" + 1, is_off, scope, reason, "window"'
+    for change in (
+        "DELETE FROM entries",
+        "UPDATE entries SET start = 1",
+        f"INSERT OR REPLACE INTO entries {over}, emergency FROM entries",
+        f"REPLACE INTO entries {over}, emergency FROM entries WHERE number = 1",
+    ):
         with (
             closing(sqlite3.connect(tmp_path / "windows.sqlite")) as database,
             pytest.raises(sqlite3.IntegrityError, match="never"),
