@@ -478,14 +478,6 @@ def test_steps_are_kept_in_order_with_their_run(store: DuckdbStore, path: Path) 
     assert found == [(7, 0, "authorize", 100, 3, 5, 201), (7, 1, "void", 200, 0, 9, 503)]
 
 
-def test_what_is_dropped_by_age_is_gone_and_is_still_known_to_have_been_there(store: DuckdbStore) -> None:
-    keep(store, [run(NOON - SECOND), run(NOON), run(NOON + SECOND)], NOON)
-    assert store.drop_before(NOON) == 1
-    assert int(store.slice_counts(select(), MINUTE)["n"].sum()) == 2
-    assert store.extents() == {("east-1", "e1"): [(1, 3)]}, "so that it is not taken in again"
-    assert set(store.digests("east-1", "e1", 1, 3)) == {2, 3}
-
-
 # --- kill -9 ---------------------------------------------------------------------------------------------------------
 
 WRITER = """

@@ -156,8 +156,5 @@ class Store(Protocol):
         """The first runs of each check and region that are not left out, or the latest, `most` at most: check, region
         (text); ts, outcome, latency; ordered by check, region and instant."""
 
-    def drop_before(self, instant: Instant) -> int:
-        """Delete runs sent before an instant, for data that may not be kept longer; how many."""
-
     def close(self) -> None:
         """Let go of the file."""

@@ -189,20 +189,6 @@ class DuckdbStore:
                 "recorded_at": recorded_at,
             }
 
-    def drop_before(self, instant: Instant) -> int:
-        with self._append_lock:
-            self._recover()
-            try:
-                dropped = self._database.execute("SELECT count(*) FROM runs WHERE ts < ?", [instant]).fetchall()[0][0]
-                self._database.execute("BEGIN")
-                self._database.execute("DELETE FROM runs WHERE ts < ?", [instant])
-                self._database.execute("DELETE FROM steps WHERE ts < ?", [instant])
-                self._database.execute("COMMIT")
-            except duckdb.Error as error:
-                self._roll_back()
-                raise self._failed(error, "drop records") from error
-            return int(dropped)
-
     # --- names ---------------------------------------------------------------------------------------------------
 
     def _load_names(self) -> None:
