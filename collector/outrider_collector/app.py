@@ -17,12 +17,13 @@ from outrider.core.intervals import Interval
 from outrider.core.period import parse_period
 from outrider.core.units import DAY, Duration, Instant, parse_duration, parse_instant
 from outrider.core.wire import Refusal
-from outrider_collector.calendars_api import add_exchange
+from outrider_collector.calendars.api import add_exchange
 from outrider_collector.conservation import delivery
 from outrider_collector.current import make_current
 from outrider_collector.intake import ConflictError, UnreadableError
 from outrider_collector.rooms import ROOMS, RefusedError, Rooms, json_answer
-from outrider_collector.statement import Plain, make_statement
+from outrider_collector.statement import make_statement
+from outrider_collector.statement.values import Plain
 from outrider_collector.store import StoreFailedError
 from outrider_collector.verifying import add_verification
 from outrider_collector.windows_api import add_windows

@@ -13,7 +13,7 @@ from aiohttp import web
 from outrider.clock import Clock
 from outrider_collector.accounting import Accountant
 from outrider_collector.app import Rooms, build_app
-from outrider_collector.calendar_schedule import add_calendars, follow
+from outrider_collector.calendars.schedule import add_calendars, follow
 from outrider_collector.config import CollectorConfig
 from outrider_collector.delivery import DeliveryLedger
 from outrider_collector.evidence_api import add_evidence, keep_sealed, make_sealer

@@ -29,7 +29,8 @@ from outrider.redact import printable
 from outrider_collector.accounting import Accountant, Basis
 from outrider_collector.app import ROOMS, Rooms, current
 from outrider_collector.page_reading import make_page
-from outrider_collector.statement import Plain, make_accounts, make_statement
+from outrider_collector.statement import make_accounts, make_statement
+from outrider_collector.statement.values import Plain
 from outrider_collector.store import StoreFailedError
 
 ACCOUNTS_FRESH: Duration = 10 * SECOND

@@ -23,7 +23,8 @@ from outrider.core.units import Instant, format_instant
 from outrider.core.window_acts import cancelled, completed, extended, moved, shortened
 from outrider_collector.recurrence import RecurrenceError, occurrences
 from outrider_collector.rooms import ROOMS, RefusedError, Rooms, json_answer
-from outrider_collector.statement import Plain, announcement, why_not
+from outrider_collector.statement.values import Plain
+from outrider_collector.statement.windows import announcement, why_not
 from outrider_collector.window_fields import (
     decode_body,
     read_end,

@@ -22,7 +22,7 @@ from outrider.core.period import PeriodKind, parse_period
 from outrider.core.units import DAY, HOUR, MINUTE, SECOND, Instant, parse_instant
 from outrider.terminal import show_statement
 from outrider_collector.accounting import Accountant
-from outrider_collector.agreement import load_agreement
+from outrider_collector.agreements.files import load_agreement
 from outrider_collector.config import load_collector
 from outrider_collector.forms.csv_form import to_csv
 from outrider_collector.forms.html_form import to_html

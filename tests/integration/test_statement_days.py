@@ -22,8 +22,8 @@ from outrider.core.period import PeriodKind, parse_period
 from outrider.core.units import DAY, HOUR, MILLISECOND, MINUTE, SECOND, Instant, parse_instant
 from outrider_collector.accounting import Accountant
 from outrider_collector.forms.reading import read_statement
-from outrider_collector.history import DAYS_SHOWN, last_days
 from outrider_collector.statement import make_accounts, make_statement
+from outrider_collector.statement.days import DAYS_SHOWN, last_days
 from outrider_collector.store.duckdb_store import DuckdbStore
 from outrider_collector.summaries import Summaries
 from outrider_collector.time_units import cut, cut_from_midnight

@@ -19,7 +19,7 @@ from outrider.core.outcome import OutcomeClass, Standing
 from outrider.core.units import DAY, HOUR, MINUTE, SECOND, Instant, parse_instant
 from outrider.core.wire import RunRecord
 from outrider_collector.accounting import Accountant
-from outrider_collector.outages import outages_of
+from outrider_collector.statement.outages import outages_of
 from outrider_collector.store import Columns, Selection, StoreFailedError
 from outrider_collector.store.duckdb_store import DuckdbStore
 from outrider_collector.summaries import Summaries, Wanted, presences, select

@@ -23,7 +23,7 @@ from outrider.commands.window import _signed
 from outrider.core.guarantee import Agreement
 from outrider.core.units import DAY, HOUR, MINUTE, SECOND, format_instant
 from outrider.strict_yaml import ConfigError
-from outrider_collector.calendar_schedule import Followed, look
+from outrider_collector.calendars.schedule import Followed, look
 from outrider_collector.config import CalendarSetting, CollectorConfig, load_collector
 from outrider_collector.main import opened
 

@@ -177,7 +177,7 @@ async def _ask(arguments: argparse.Namespace) -> Any:
 
 
 async def _import(arguments: argparse.Namespace) -> Any:
-    from outrider_collector.calendar_source import SourceError, is_address, read_source
+    from outrider_collector.calendars.source import SourceError, is_address, read_source
 
     source: str = arguments.source
     name = arguments.calendar

@@ -20,7 +20,8 @@ from outrider_collector.issued.comparing import IDENTITY, changes
 from outrider_collector.issued.register import IssuedRegister
 from outrider_collector.issued.since import Since, facts_since
 from outrider_collector.issued.terms import Terms, TermsError, decode_terms, encode_terms
-from outrider_collector.statement import Plain, make_statement
+from outrider_collector.statement import make_statement
+from outrider_collector.statement.values import Plain
 from outrider_collector.store import Store, StoreFailedError
 
 LONGEST_AUTHOR = 200

@@ -11,7 +11,6 @@ Rules
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from outrider.core.outcome import OutcomeClass, Standing
 from outrider.core.sli import OUTCOME_ORDER
 from outrider.core.units import format_instant
 from outrider_collector.accounts import Account, Part
+from outrider_collector.statement.values import Plain
 from outrider_collector.store import Columns, Excluded, Selection
 from outrider_collector.summaries import Summaries
 
@@ -28,8 +28,6 @@ MOST_OUTAGES, MOST_IN_PERIODS = 100, 500
 """Outages that are listed of a check, and of it in all the clause's own periods."""
 
 _CAUSES_SHOWN = 5
-
-Plain = dict[str, Any]
 
 
 def outages_of(account: Account, summaries: Summaries, ledger: int, most: int) -> dict[str, list[Plain]]:

@@ -11,26 +11,24 @@ from __future__ import annotations
 
 from fractions import Fraction
 from importlib.metadata import version
-from math import ceil
-from typing import Any
 
 from outrider.core.guarantee import Guarantee, Measure, View
-from outrider.core.intervals import Interval, Intervals
-from outrider.core.maintenance import Act, Announcement, excused, excused_by, histories
+from outrider.core.intervals import Interval
 from outrider.core.margin import Margin, availability_margin, margin_of_parts, response_margin
-from outrider.core.sli import OUTCOME_ORDER, Availability, ResponseTime
-from outrider.core.uncertainty import samples_to_prove, wilson
-from outrider.core.units import Duration, Instant, format_instant
+from outrider.core.sli import OUTCOME_ORDER, ResponseTime
+from outrider.core.uncertainty import samples_to_prove
+from outrider.core.units import format_instant
 from outrider.core.verdict import Verdict, cut_percent, worst
 from outrider_collector.accounting import Accountant, Basis
-from outrider_collector.accounts import Account, Part, Pooled, coverage_of
-from outrider_collector.history import add_bands, add_days
-from outrider_collector.outages import MOST_IN_PERIODS, MOST_OUTAGES, members, outages_of
+from outrider_collector.accounts import Account, Part, coverage_of
+from outrider_collector.statement.days import add_bands, add_days
+from outrider_collector.statement.figures import availability, readings
+from outrider_collector.statement.outages import MOST_IN_PERIODS, MOST_OUTAGES, members, outages_of
+from outrider_collector.statement.values import Plain, instant_or_none, share, span
+from outrider_collector.statement.windows import windows_of
 from outrider_collector.summaries import Summaries
 
 SCHEMA_VERSION = 2
-
-Plain = dict[str, Any]
 
 
 def make_statement(accountant: Accountant, basis: Basis, label: str) -> Plain:
@@ -45,19 +43,16 @@ def make_statement(accountant: Accountant, basis: Basis, label: str) -> Plain:
 def make_accounts(accountant: Accountant, basis: Basis, label: str) -> tuple[list[Account], Plain]:
     """The statement without what is shown day by day, and the accounts that it was made from. Reads only."""
     accounts = [accountant.account(guarantee, basis) for guarantee in accountant.agreement.guarantees]
-    spans = Intervals((basis.period, *(span for account in accounts for span in account.spans)))
-    touching = [each for each in histories(basis.announcements).values() if _touches(each[-1], spans)]
-    within_caps = [_within_cap(account, basis, touching) for account in accounts]
     overall = worst(account.judgement for account in accounts)
     return accounts, {
         "schema": SCHEMA_VERSION,
         "agreement": accountant.agreement.name,
         "timezone": accountant.agreement.zone.key,
         "timezone_data": version("tzdata"),
-        "in_force_from": _instant_or_none(accountant.agreement.in_force_from),
+        "in_force_from": instant_or_none(accountant.agreement.in_force_from),
         "settle_us": accountant.settle,
-        "known_expiries": [{"checks": list(each.checks), **_span(each.span)} for each in accountant.known_expiries],
-        "period": {"label": label, **_span(basis.period)},
+        "known_expiries": [{"checks": list(each.checks), **span(each.span)} for each in accountant.known_expiries],
+        "period": {"label": label, **span(basis.period)},
         "as_of": format_instant(basis.as_of),
         "ledger": basis.ledger,
         "revision": None,
@@ -69,23 +64,8 @@ def make_accounts(accountant: Accountant, basis: Basis, label: str) -> tuple[lis
             )
             for account in accounts
         ],
-        "windows": [_window(history, accounts, within_caps) for history in touching],
+        "windows": windows_of(accounts, basis),
     }
-
-
-def _instant_or_none(instant: Instant | None) -> str | None:
-    return None if instant is None else format_instant(instant)
-
-
-def share(value: Fraction | None) -> Plain | None:
-    """A share with everything that is needed to check it."""
-    if value is None:
-        return None
-    return {"numerator": value.numerator, "denominator": value.denominator, "percent": cut_percent(value)}
-
-
-def _span(span: Interval) -> Plain:
-    return {"start": format_instant(span.start), "end": format_instant(span.end)}
 
 
 def _guarantee(account: Account, views: list[Account], summaries: Summaries, basis: Basis) -> Plain:
@@ -113,7 +93,7 @@ def _guarantee(account: Account, views: list[Account], summaries: Summaries, bas
         "counts": {outcome.value: guarantee.standing(outcome).value for outcome in OUTCOME_ORDER},
         "clause_period": guarantee.period_name,
         "is_clause_period": bool(periods) or _is_own(guarantee, account.period),
-        "measured": _span(account.measured) if account.measured else None,
+        "measured": span(account.measured) if account.measured else None,
         "verdict": account.judgement.verdict.value,
         "reason": account.judgement.reason,
         "margin": _plain_margin(_margin(account)),
@@ -124,7 +104,7 @@ def _guarantee(account: Account, views: list[Account], summaries: Summaries, bas
         "periods": periods,
     }
     if account.pooled is not None and guarantee.limit is not None:
-        plain |= {"limit_us": guarantee.limit, **_readings(account.pooled)}
+        plain |= {"limit_us": guarantee.limit, **readings(account.pooled)}
         plain["remark"] = _too_small(account.pooled.adjusted, guarantee)
     return plain
 
@@ -140,8 +120,8 @@ def _own_period(own: Account, account: Account, summaries: Summaries, basis: Bas
     most = min(MOST_OUTAGES, MOST_IN_PERIODS // len(account.periods))
     return {
         "label": own.label,
-        **_span(own.period),
-        "measured": _span(own.measured) if own.measured else None,
+        **span(own.period),
+        "measured": span(own.measured) if own.measured else None,
         "decides": own.period == account.period,
         "verdict": own.judgement.verdict.value,
         "reason": own.judgement.reason,
@@ -150,7 +130,7 @@ def _own_period(own: Account, account: Account, summaries: Summaries, basis: Bas
         "adjusted": share(adjusted),
         "raw": share(raw),
         **_parts(own, summaries, basis, most),
-        "readings": None if own.pooled is None else _readings(own.pooled),
+        "readings": None if own.pooled is None else readings(own.pooled),
     }
 
 
@@ -224,32 +204,6 @@ def _too_small(response: ResponseTime, guarantee: Guarantee) -> str | None:
     )
 
 
-def _readings(pooled: Pooled) -> Plain:
-    plain = {"adjusted": _response(pooled.adjusted), "raw": _response(pooled.raw)}
-    if pooled.p90_interval is not None:
-        plain["adjusted"]["p90_us_interval"] = list(pooled.p90_interval)
-    return plain
-
-
-def _response(response: ResponseTime) -> Plain:
-    bounds = wilson(response.within, response.samples) if response.samples else None
-    fastest = response.fastest_mean
-    answered = response.answered_mean
-    return {
-        "share": share(response.share),
-        "share_interval": [share(bound) for bound in bounds] if bounds else None,
-        "within": response.within,
-        "samples": response.samples,
-        "failed": response.bad,
-        "partner_failed": response.partner,
-        "void": response.void,
-        "p90_us": response.p90,
-        "fastest_mean_us": None if fastest is None else ceil(fastest),
-        "answered_mean_us": None if answered is None else ceil(answered),
-        "answered_share": share(response.answered_share),
-    }
-
-
 def _parts(account: Account, summaries: Summaries, basis: Basis, most: int) -> Plain:
     """Each check, and the checks as one service where they are, with so many outages of each at most."""
     outages = outages_of(account, summaries, basis.ledger, most)
@@ -260,7 +214,7 @@ def _parts(account: Account, summaries: Summaries, basis: Basis, most: int) -> P
 
 
 def _part(part: Part, account: Account, outages: list[Plain]) -> Plain:
-    adjusted = _availability(part.adjusted)
+    adjusted = availability(part.adjusted)
     if part.judgement.verdict is Verdict.NO_DATA:
         adjusted |= {"figure": None, "low": None, "high": None}  # without a sample there is no percentage (R4)
     adjusted["outages"] = outages
@@ -270,124 +224,13 @@ def _part(part: Part, account: Account, outages: list[Plain]) -> Plain:
         "verdict": part.judgement.verdict.value,
         "reason": part.judgement.reason,
         "margin": _plain_margin(availability_margin(part.adjusted, account.guarantee, part.judgement, coverage)),
-        "excused": [_span(each) for each in part.excused],
+        "excused": [span(each) for each in part.excused],
         "excused_us": part.excused.length,
         "adjusted": adjusted,
-        "raw": _availability(part.raw),
+        "raw": availability(part.raw),
         "coverage": [
             {"region": region, "slices": slices, "of": part.adjusted.measured,
              "percent": cut_percent(Fraction(slices, part.adjusted.measured)) if part.adjusted.measured else None}
             for region, slices in sorted(part.adjusted.coverage.items())
         ],
     }  # fmt: skip
-
-
-def _availability(sli: Availability) -> Plain:
-    return {
-        "figure": share(sli.figure),
-        "low": share(sli.low),
-        "high": share(sli.high),
-        "up": sli.up,
-        "down": sli.down,
-        "unknown": sli.unknown,
-        "excused": sli.excused,
-        "samples": sli.samples,
-        "good": sli.good_samples,
-        "bad": sli.bad_samples,
-        "void": sli.void_samples,
-        "good_share": share(sli.good_share),
-        "five_minute_mean": share(sli.five_minute_mean),
-        "outages": [_span(each) for each in sli.outages.members[:MOST_OUTAGES]],
-        "outages_in_all": len(sli.outages),
-        "unknown_us": sli.unknowns.length,
-    }
-
-
-def _touches(latest: Announcement, spans: Intervals) -> bool:
-    return bool(spans.within(Interval(latest.start, latest.end)))
-
-
-def _within_cap(account: Account, basis: Basis, touching: list[tuple[Announcement, ...]]) -> dict[str, Intervals]:
-    """What the agreed cap leaves excused in the time of these windows, by check; nothing where there is no cap."""
-    guarantee = account.guarantee
-    if guarantee.cap is None or not touching:
-        return {}
-    span = Interval(min(each[-1].start for each in touching), max(each[-1].end for each in touching))
-    cap = guarantee.excuse_cap
-    return {
-        check: excused(basis.announcements, guarantee.notice, span, check, cap, guarantee.emergency_notice)
-        for check in _checks(account)
-    }
-
-
-def _checks(account: Account) -> list[str]:
-    """Every check that is in scope in any of the clause's periods."""
-    return sorted({part.check for each in account.periods or (account,) for part in each.parts})
-
-
-def _window(
-    history: tuple[Announcement, ...],
-    accounts: list[Account],
-    within_caps: list[dict[str, Intervals]],
-) -> Plain:
-    latest = history[-1]
-    return {
-        **announcement(latest),
-        "versions": [announcement(each) for each in history],
-        "excuses": [_excuse(history, *pair) for pair in zip(accounts, within_caps, strict=True)],
-    }
-
-
-def announcement(made: Announcement) -> Plain:
-    """One version of a window. What is not an emergency does not say so: older statements stay the bytes they were."""
-    return {
-        "window": made.window,
-        "version": made.version,
-        "act": made.act.value,
-        **({"emergency": True} if made.emergency else {}),
-        "start": format_instant(made.start),
-        "end": format_instant(made.end),
-        "recorded_at": format_instant(made.recorded_at),
-        "notice_us": made.start - made.recorded_at,
-        "scope": list(made.scope),
-        "reason": made.reason,
-        "author": made.author,
-    }
-
-
-def _excuse(history: tuple[Announcement, ...], account: Account, within_cap: dict[str, Intervals]) -> Plain:
-    """What a window takes out of the period under a guarantee, or out of the clause's own, over all its checks."""
-    guarantee = account.guarantee
-    taken = Intervals()
-    for check in _checks(account) if guarantee.windows_excuse else ():
-        own = excused_by(history, guarantee.notice, check, guarantee.emergency_notice)
-        taken |= own & within_cap[check] if check in within_cap else own
-    here = taken & account.spans
-    is_elsewhere = bool(account.periods) and bool(taken) and not here
-    elsewhere = "its time is in none of the periods that this clause is judged over here"
-    return {
-        "guarantee": guarantee.id,
-        "excused_us": here.length,
-        "why_not": elsewhere if is_elsewhere else why_not(history, guarantee, taken.length),
-    }
-
-
-def why_not(history: tuple[Announcement, ...], guarantee: Guarantee, excused_us: Duration) -> str | None:
-    """Why a window excuses nothing, or less than it says; None where it excuses all of it."""
-    latest = history[-1]
-    if latest.act is Act.CANCEL:
-        return "cancelled"
-    if not guarantee.windows_excuse:
-        return "scheduled downtime counts under this guarantee"
-    notice = guarantee.notice_for(latest)
-    if notice is None:
-        return "emergency maintenance excuses nothing under this guarantee"
-    if excused_us >= latest.end - latest.start:
-        return None
-    deadline: Instant = latest.start - notice
-    if history[0].recorded_at > deadline:
-        return f"announced too late: it had to be recorded by {format_instant(deadline)}"
-    limits = "" if guarantee.cap is None else ", as far as the agreed cap goes"
-    if excused_us:
-        return f"only the part that every version in force contained is excused{limits}"
-    return f"no check in scope, or no version in force at the notice contained it{limits}"
