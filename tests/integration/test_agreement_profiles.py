@@ -20,7 +20,7 @@ from outrider.core.intervals import Interval
 from outrider.core.maintenance import Act, Announcement
 from outrider.core.period import PeriodKind, parse_period
 from outrider.core.units import DAY, HOUR, MINUTE, SECOND, Instant, parse_instant
-from outrider.terminal import show_statement
+from outrider.terminal.statement import show_statement
 from outrider_collector.accounting import Accountant
 from outrider_collector.agreements.files import load_agreement
 from outrider_collector.config import load_collector

@@ -134,7 +134,7 @@ def _show(arguments: argparse.Namespace, answer: Any) -> None:
     if arguments.json:
         print(msgspec.json.format(msgspec.json.encode(answer, order="deterministic"), indent=1).decode())
         return
-    from outrider.terminal import show_history, show_windows
+    from outrider.terminal.windows import show_history, show_windows
 
     if arguments.act == "import":
         for made in answer["recorded"]:
