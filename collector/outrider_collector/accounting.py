@@ -118,7 +118,7 @@ class Accountant:
             return Account(guarantee, basis.period, None, (), None, nothing)
         seen = [
             each
-            for each in self._store.seen(Interval(measured.start - MEMORY, measured.end), basis.ledger)
+            for each in self.summaries.seen(Interval(measured.start - MEMORY, measured.end), basis.ledger)
             if guarantee.covers(each.check) and guarantee.hears(each.region)
         ]
         checks = tuple(sorted({each.check for each in seen} | guarantee.named_checks))
@@ -183,7 +183,7 @@ class Accountant:
     def by_day(self, guarantee: Guarantee, basis: Basis, checks: Sequence[str], days: Sequence[Interval]) -> _Daily:
         """Each check's availability on each of these days, which follow one another, excused time left out."""
         span = Interval(days[0].start, days[-1].end)
-        seen = [each for each in self._store.seen(span, basis.ledger) if each.check in checks]
+        seen = [each for each in self.summaries.seen(span, basis.ledger) if each.check in checks]
         taken_out = {check: self.excused(guarantee, basis, span, check) for check in checks}
         wanted = Wanted(guarantee, span, basis.ledger, taken_out, self._expired(checks))
         apart = _apart(guarantee, checks, seen)

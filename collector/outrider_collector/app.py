@@ -18,14 +18,15 @@ from outrider.core.period import parse_period
 from outrider.core.units import DAY, Duration, Instant, parse_duration, parse_instant
 from outrider.core.wire import Refusal
 from outrider_collector.access.gate import admit
-from outrider_collector.calendars_api import add_exchange
+from outrider_collector.calendars.api import add_exchange
 from outrider_collector.check_sets_api import CHECK_SETS, standing
 from outrider_collector.conservation import delivery
 from outrider_collector.current import make_current
 from outrider_collector.intake import ConflictError
 from outrider_collector.record_reading import UnreadableError
 from outrider_collector.rooms import ROOMS, RefusedError, Rooms, json_answer
-from outrider_collector.statement import Plain, make_statement
+from outrider_collector.statement import make_statement
+from outrider_collector.statement.values import Plain
 from outrider_collector.store import StoreFailedError
 from outrider_collector.verifying import add_verification
 from outrider_collector.windows_api import add_windows
@@ -144,7 +145,7 @@ async def _statement(request: web.Request) -> web.Response:
 def statement(rooms: Rooms, period: Interval, as_of: int, label: str) -> Plain:
     """The statement of a period; blocks."""
     basis = rooms.accountant.basis(period, as_of, rooms.register.announcements())
-    made = make_statement(rooms.accountant, rooms.store, basis, label)
+    made = make_statement(rooms.accountant, basis, label)
     return {**made, "delivery": delivery(rooms.intake.ledger, rooms.store, period, basis.as_of, basis.ledger)}
 
 

@@ -16,8 +16,8 @@ from outrider.core.units import SECOND, Duration, parse_instant
 from outrider.strict_yaml import ConfigError, DurationText, Loaded, ProcessNames, default, load_file
 from outrider.zones import read_zone
 from outrider_collector.access.settings import OPEN, Access, AccessSettings, LimitsFile, TlsFile, read_access
-from outrider_collector.agreement import load_agreement
-from outrider_collector.calendar_source import is_address
+from outrider_collector.agreements.files import load_agreement
+from outrider_collector.calendars.source import is_address
 
 SHORTEST_INTERVAL: Duration = SECOND
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from outrider.core.intervals import Interval, Intervals
 from outrider.core.units import MINUTE, Instant, format_instant
 from outrider_collector.delivery import DeliveryLedger, Sender
-from outrider_collector.statement import Plain
+from outrider_collector.statement.values import Plain
 from outrider_collector.store import Store
 
 _LEVELS = ("waiting", "under_way")

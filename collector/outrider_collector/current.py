@@ -20,7 +20,8 @@ from outrider.core.outcome import Standing
 from outrider.core.sli import OUTCOME_ORDER
 from outrider.core.units import Duration, Instant, format_instant
 from outrider_collector.delivery import Sender
-from outrider_collector.statement import Plain, announcement, share
+from outrider_collector.statement.values import Plain, share
+from outrider_collector.statement.windows import announcement
 from outrider_collector.store import Columns, Seen, Selection, Store
 
 BINS = 60

@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from outrider.core.units import DAY, SECOND
-from outrider_collector.calendar_schedule import Followed
+from outrider_collector.calendars.schedule import Followed
 from outrider_collector.evidence.sealing import Sealer
 from outrider_collector.issued.issuing import Issuer
 

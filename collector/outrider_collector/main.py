@@ -16,7 +16,7 @@ from outrider_collector.access.gate import Gate
 from outrider_collector.access.login import add_login
 from outrider_collector.accounting import Accountant
 from outrider_collector.app import Rooms, build_app
-from outrider_collector.calendar_schedule import add_calendars, follow
+from outrider_collector.calendars.schedule import add_calendars, follow
 from outrider_collector.check_sets import CheckSetRegister
 from outrider_collector.check_sets_api import add_check_sets
 from outrider_collector.config import CollectorConfig

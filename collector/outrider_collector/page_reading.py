@@ -43,7 +43,7 @@ from outrider_collector.page_values import (
     Row,
     Window,
 )
-from outrider_collector.statement import Plain
+from outrider_collector.statement.values import Plain
 
 MOST_PAST_WINDOWS = 10
 _INTERVALS_UNTIL_SILENT = 3

@@ -30,7 +30,8 @@ from outrider_collector.access.gate import signed_in
 from outrider_collector.accounting import Accountant, Basis
 from outrider_collector.app import ROOMS, Rooms, current
 from outrider_collector.page_reading import make_page
-from outrider_collector.statement import Plain, make_accounts, make_statement
+from outrider_collector.statement import make_accounts, make_statement
+from outrider_collector.statement.values import Plain
 from outrider_collector.store import StoreFailedError
 
 ACCOUNTS_FRESH: Duration = 10 * SECOND
@@ -93,7 +94,7 @@ def running_accounts(rooms: Rooms) -> list[tuple[PeriodKind, Plain]]:
     """For each calendar of the agreement the statement of the period that runs, of its own guarantees, without what is
     shown day by day; blocks."""
     return [
-        (kind, make_accounts(accountant, rooms.store, basis, f"the running {kind}")[1])
+        (kind, make_accounts(accountant, basis, f"the running {kind}")[1])
         for kind, accountant, basis in _running(rooms)
     ]
 
@@ -101,7 +102,7 @@ def running_accounts(rooms: Rooms) -> list[tuple[PeriodKind, Plain]]:
 def count_running(rooms: Rooms) -> None:
     """Count all that the statements of the running periods need, so that they are quick when they are asked for."""
     for kind, accountant, basis in _running(rooms):
-        make_statement(accountant, rooms.store, basis, f"the running {kind}")
+        make_statement(accountant, basis, f"the running {kind}")
 
 
 def _running(rooms: Rooms) -> Iterator[tuple[PeriodKind, Accountant, Basis]]:

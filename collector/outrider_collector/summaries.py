@@ -32,7 +32,7 @@ from outrider.core.measuring import Latencies, Rules, measure, pooled
 from outrider.core.outcome import Standing
 from outrider.core.sli import OUTCOME_NUMBER, OUTCOME_ORDER, Availability, SliceCounts
 from outrider.core.units import HOUR, Instant
-from outrider_collector.store import Columns, Counts, Excluded, Selection, StoreFailedError
+from outrider_collector.store import Columns, Counts, Excluded, Seen, Selection, StoreFailedError
 from outrider_collector.time_units import ALONE, Margin, cut, flat, folded
 
 MOST_KEPT = 200_000
@@ -40,8 +40,11 @@ MOST_KEPT = 200_000
 
 Numbers = NDArray[np.int64]
 S = TypeVar("S")
-_SPANS_KEPT = 4
 _NEAR_KEPT = 16
+_SPANS_KEPT = 8
+_FAILURES_KEPT = 20_000
+_MOST_FAILURES = 1000
+"""Rows of one outage: kinds of failure, by region."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +150,10 @@ class Summaries:
         self._store = store
         self._presences = _Kept[Presence](most)
         self._timings = _Kept[Timings](most)
+        self._failures = _Kept[Columns](_FAILURES_KEPT)
         self._touched_lately = _Kept[Columns](_SPANS_KEPT)
         self._near_lately = _Kept[Columns](_NEAR_KEPT)
+        self._seen_lately = _Kept[list[Seen]](_SPANS_KEPT)
         self._stopping = threading.Event()
         self.made = 0
         """How many were counted, not found: for tests and benches."""
@@ -211,6 +216,30 @@ class Summaries:
             for number in range(len(bins))
         ]
 
+    def seen(self, span: Interval, ledger: int) -> list[Seen]:
+        """As `Store.seen`; the last answers are kept."""
+        found = self._seen_lately.get((span, ledger))
+        if found is None:
+            found = self._store.seen(span, ledger)
+            self._seen_lately.put((span, ledger), found)
+        return found
+
+    def failures(self, outages: Sequence[Selection], within: Interval) -> list[Columns]:
+        """As `Store.failures`, of outages within a span, at one ledger position: those that were found before, and all
+        others with one question. An outage is kept by the last position with runs in its hours, as summaries are."""
+        if not outages:
+            return []
+        checks = {check for each in outages for check in each.checks}
+        touched = by_check(self._touched(within, outages[0].ledger), checks)
+        keys = [replace(each, ledger=_last_position(each, touched)) for each in outages]
+        found = {key: rows for key in keys if (rows := self._failures.get(key)) is not None}
+        missing = [key for key in dict.fromkeys(keys) if key not in found]
+        if missing:
+            found.update(zip(missing, self._store.failures(missing, _MOST_FAILURES), strict=True))
+            for key in missing:
+                self._failures.put(key, found[key])
+        return [found[key] for key in keys]
+
     def _gather(
         self,
         wanted: Wanted,
@@ -257,16 +286,17 @@ class Summaries:
         if not spans:
             return found
         rows = self._touched(Interval(spans[0].start, spans[-1].end), wanted.ledger)
-        hours = rows["bin"].astype(np.int64) * HOUR
-        first = np.searchsorted(np.array([each.end for each in spans]), hours, side="right").tolist()
-        last = np.searchsorted(np.array([each.start for each in spans]), hours + HOUR, side="left").tolist()
-        for check, begin, end, position in zip(
-            rows["check"].tolist(), first, last, rows["position"].tolist(), strict=True
-        ):
-            positions = found.get(check)
-            if positions is not None:
-                for number in range(begin, end):
-                    positions[number] = max(positions[number], position)
+        starts, ends = (np.array(edges) for edges in ([each.start for each in spans], [each.end for each in spans]))
+        touched = by_check(rows, found)
+        for check in found:
+            hours = touched[check]["bin"].astype(np.int64) * HOUR
+            first = np.searchsorted(ends, hours, side="right")
+            times = np.searchsorted(starts, hours + HOUR, side="left") - first  # spans that the hour touches
+            before = np.cumsum(times) - times
+            number = np.arange(times.sum()) + np.repeat(first - before, times)
+            positions = np.zeros(len(spans), dtype=np.int64)
+            np.maximum.at(positions, number, np.repeat(touched[check]["position"].astype(np.int64), times))
+            found[check] = positions.tolist()
         return found
 
     def _touched(self, span: Interval, ledger: int) -> Columns:
@@ -303,16 +333,20 @@ def presences(wanted: Wanted, rows: Columns, adjusted_rows: Columns) -> dict[str
     and leaves out those that are left out."""
     guarantee = wanted.guarantee
     partners = [OUTCOME_NUMBER[each] for each in guarantee.left_to_partners]
-    raw, adjusted = (by_check(each, wanted.taken_out) for each in (rows, adjusted_rows))
+    raw = adjusted = by_check(rows, wanted.taken_out)
+    if adjusted_rows is not rows:
+        adjusted = by_check(adjusted_rows, wanted.taken_out)
     first = wanted.span.start // guarantee.slice  # rows may begin earlier, so that a state can carry into the span
     made = {}
     for check, excused in wanted.taken_out.items():
         rules = Rules(guarantee.slice, guarantee.standing, guarantee.quorum, wanted.expired.get(check, NOTHING))
         kept = adjusted[check]["left_out"] == 0
         every = np.ones(len(raw[check]["n"]), dtype=np.bool_)
+        without = measure(slice_counts(adjusted[check], kept), excused, wanted.span, rules)
+        is_same = not excused and adjusted[check] is raw[check] and kept.all()  # nothing is taken out, as mostly
         made[check] = Presence(
-            measure(slice_counts(adjusted[check], kept), excused, wanted.span, rules),
-            measure(slice_counts(raw[check], every), NOTHING, wanted.span, rules),
+            without,
+            without if is_same else measure(slice_counts(raw[check], every), NOTHING, wanted.span, rules),
             int(raw[check]["n"][np.isin(raw[check]["outcome"], partners) & (raw[check]["slice"] >= first)].sum()),
         )
     return made
@@ -328,7 +362,13 @@ _NO_ROWS: Columns = {
 
 
 def _no_presences(wanted: Wanted, unit: Interval, taken_out: Mapping[str, Intervals]) -> Mapping[str, Presence]:
-    return presences(replace(wanted, span=unit, taken_out=taken_out), _NO_ROWS, _NO_ROWS)
+    """Silence is the same of every check of which the same is excused."""
+    found: dict[Intervals, Presence] = {}
+    for check, excused in taken_out.items():
+        if excused not in found:
+            alone = replace(wanted, span=unit, taken_out={check: excused})
+            found[excused] = presences(alone, _NO_ROWS, _NO_ROWS)[check]
+    return {check: found[excused] for check, excused in taken_out.items()}
 
 
 def _no_timings(_: Wanted, __: Interval, taken_out: Mapping[str, Intervals]) -> Mapping[str, Timings]:
@@ -352,6 +392,16 @@ def select(taken_out: Mapping[str, Intervals], span: Interval, ledger: int, regi
     """What a store is asked about: these checks, each without its excused time, in these regions or in any."""
     excluded = tuple(Excluded(check, each) for check, spans in taken_out.items() for each in spans)
     return Selection(tuple(taken_out), span, ledger, excluded, regions)
+
+
+def _last_position(outage: Selection, touched: Mapping[str, Columns]) -> int:
+    """The last ledger position with runs in the hours that an outage touches."""
+    last = 0
+    for rows in (touched[check] for check in outage.checks):
+        hours = rows["bin"].astype(np.int64) * HOUR
+        is_near = (hours < outage.span.end) & (hours + HOUR > outage.span.start)
+        last = max(last, int(rows["position"].max(initial=0, where=is_near)))
+    return last
 
 
 def by_check(rows: Columns, checks: Iterable[str]) -> dict[str, Columns]:

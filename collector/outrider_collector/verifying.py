@@ -34,7 +34,8 @@ from outrider.core.sli import OUTCOME_ORDER
 from outrider.core.units import DAY, Duration, Instant, format_instant, parse_instant
 from outrider.core.verification import Facts, Runs, Trouble, Vantage, Verification, is_in_scope, verify
 from outrider_collector.rooms import ROOMS, RefusedError, Rooms, json_answer
-from outrider_collector.statement import Plain, announcement
+from outrider_collector.statement.values import Plain
+from outrider_collector.statement.windows import announcement
 from outrider_collector.store import Columns, Seen, Store
 from outrider_collector.summaries import select
 from outrider_collector.window_fields import refusal

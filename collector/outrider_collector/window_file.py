@@ -24,7 +24,7 @@ from outrider.core.units import SECOND, Duration, Instant, format_instant
 from outrider.core.wall_time import on_wall, read_time
 from outrider.strict_yaml import ConfigError, DurationText, Limits, Loaded, Place, load
 from outrider.zones import read_zone
-from outrider_collector.calendar_reading import MOST_EVENTS, MOST_RULES, Reading, Said
+from outrider_collector.calendars.reading import MOST_EVENTS, MOST_RULES, Reading, Said
 from outrider_collector.recurrence import AHEAD, BACK, read_rule, starts
 from outrider_collector.windows import LONGEST
 

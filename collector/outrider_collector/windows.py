@@ -10,8 +10,7 @@ import json
 import secrets
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +19,7 @@ from outrider.clock import Clock
 from outrider.core.maintenance import Act, Announcement, histories
 from outrider.core.units import DAY, Duration, Instant
 from outrider.core.window_acts import ActError, cancelled, completed
+from outrider_collector.register_file import one_transaction, open_register
 from outrider_collector.store import StoreFailedError
 
 T = TypeVar("T")
@@ -29,6 +29,8 @@ _LONGEST_TEXT = 4000
 """Of a reason or an author: what is recorded stays, and an export of it has to be readable again."""
 _LAST_START: Instant = 2**57  # in the year 6537
 
+# REPLACE removes a row of the same number without asking the triggers on removal, so each insert is asked whose place
+# it takes; a number that SQLite has yet to give is none. Older files get these triggers when they are opened.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS announcements (
     "window" TEXT NOT NULL, version INTEGER NOT NULL, act TEXT NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL,
@@ -42,6 +44,9 @@ CREATE TRIGGER IF NOT EXISTS announcements_follow BEFORE INSERT ON announcements
     WHEN NEW.recorded_at <= (SELECT max(recorded_at) FROM announcements) OR EXISTS (
         SELECT 1 FROM announcements a WHERE a."window" = NEW."window" AND a.version = NEW.version)
     BEGIN SELECT RAISE(ABORT, 'announcements are never replaced and never backdated'); END;
+CREATE TRIGGER IF NOT EXISTS announcements_keep_their_place BEFORE INSERT ON announcements
+    WHEN NEW.rowid > 0 AND EXISTS (SELECT 1 FROM announcements a WHERE a.rowid = NEW.rowid)
+    BEGIN SELECT RAISE(ABORT, 'announcements are never replaced'); END;
 CREATE TABLE IF NOT EXISTS entries (
     number INTEGER PRIMARY KEY AUTOINCREMENT, calendar TEXT NOT NULL, uid TEXT NOT NULL, recurrence TEXT NOT NULL,
     sequence INTEGER NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL, is_off INTEGER NOT NULL,
@@ -50,6 +55,9 @@ CREATE TRIGGER IF NOT EXISTS entries_stay BEFORE DELETE ON entries
     BEGIN SELECT RAISE(ABORT, 'entries are never removed'); END;
 CREATE TRIGGER IF NOT EXISTS entries_stand BEFORE UPDATE ON entries
     BEGIN SELECT RAISE(ABORT, 'entries are never changed'); END;
+CREATE TRIGGER IF NOT EXISTS entries_keep_their_place BEFORE INSERT ON entries
+    WHEN NEW.number > 0 AND EXISTS (SELECT 1 FROM entries e WHERE e.number = NEW.number)
+    BEGIN SELECT RAISE(ABORT, 'entries are never replaced'); END;
 """
 
 # Files from before there was such a column; what they hold was announced as planned.
@@ -112,22 +120,7 @@ class WindowRegister:
         self._earliest = earliest
         self._clock = clock
         self._lock = threading.Lock()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        except (sqlite3.Error, OSError) as error:
-            raise StoreFailedError(f"cannot open {path}: {error}") from error
-        try:
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = FULL")
-            self._database.executescript(_SCHEMA)
-            for table in ("announcements", "entries"):
-                columns = {name for _, name, *_ in self._database.execute(f"PRAGMA table_info({table})")}
-                if "emergency" not in columns:
-                    self._database.execute(_ADD_EMERGENCY.format(table))
-        except sqlite3.Error as error:
-            self._database.close()
-            raise StoreFailedError(f"cannot open {path}: {error}") from error
+        self._database = open_register(path, _SCHEMA, _add_emergency)
 
     def announce(
         self, start: Instant, end: Instant, *, scope: tuple[str, ...] = ("*",), reason: str = "", author: str = ""
@@ -138,7 +131,7 @@ class WindowRegister:
 
     def announce_all(self, wanted: Sequence[NewWindow]) -> tuple[Announcement, ...]:
         """Record new windows, all of them or none. Raises WindowError."""
-        with self._lock, self._one_transaction():
+        with self._lock, one_transaction(self._database, self._ask):
             return tuple(self._announce(each) for each in wanted)
 
     def complete(self, window: str, author: str = "") -> Announcement:
@@ -151,7 +144,7 @@ class WindowRegister:
 
     def change(self, window: str, change: Change, *, author: str = "", reason: str | None = None) -> Announcement:
         """Record the next version of a window. `reason` stays as it was where it is None. Raises WindowError."""
-        with self._lock, self._one_transaction():
+        with self._lock, one_transaction(self._database, self._ask):
             known = histories(self._read(2**62)).get(window)
             if known is None:
                 raise UnknownWindowError(f"there is no window {window!r}; `outrider window list` shows them")
@@ -162,7 +155,7 @@ class WindowRegister:
         raises, and WindowError."""
         with self._lock:
             try:
-                with self._one_transaction():
+                with one_transaction(self._database, self._ask):
                     made = work(Desk(self))
                     if is_trial:
                         raise _TrialOverError
@@ -200,18 +193,6 @@ class WindowRegister:
     def close(self) -> None:
         with self._lock:  # not under somebody's transaction
             self._database.close()
-
-    @contextmanager
-    def _one_transaction(self) -> Iterator[None]:
-        self._ask("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._ask("COMMIT")
-        except BaseException:
-            with suppress(sqlite3.Error):  # what went wrong first is what is told
-                if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
-            raise
 
     def _announce(self, wanted: NewWindow) -> Announcement:
         _refuse_unshowable(wanted.start, wanted.end)
@@ -301,6 +282,13 @@ class Desk:
             (entry.calendar, entry.uid, entry.recurrence, entry.sequence, entry.start, entry.end, entry.is_off,
              json.dumps(entry.scope), entry.reason, entry.window, entry.emergency),
         )  # fmt: skip
+
+
+def _add_emergency(database: sqlite3.Connection) -> None:
+    for table in ("announcements", "entries"):
+        columns = {name for _, name, *_ in database.execute(f"PRAGMA table_info({table})")}
+        if "emergency" not in columns:
+            database.execute(_ADD_EMERGENCY.format(table))
 
 
 def _refuse_unshowable(start: Instant, end: Instant) -> None:

@@ -25,7 +25,8 @@ from outrider.core.window_acts import cancelled, completed, extended, moved, sho
 from outrider_collector.access.gate import signed
 from outrider_collector.recurrence import RecurrenceError, occurrences
 from outrider_collector.rooms import ROOMS, RefusedError, Rooms, json_answer
-from outrider_collector.statement import Plain, announcement, why_not
+from outrider_collector.statement.values import Plain
+from outrider_collector.statement.windows import announcement, why_not
 from outrider_collector.window_fields import (
     decode_body,
     read_end,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from collector_support import keep, run
+from collector_support import keep, lose, run
 from processes_support import DEMO_CONFIG, Network, get, network, outrider, send, text, until
 
 from outrider.core.units import DAY, HOUR, format_instant
@@ -101,9 +101,7 @@ def test_an_issued_statement_that_can_no_longer_be_made_fails_loudly(net: Networ
     to = ("--collector", net.collector_url)
     issued = json.loads(outrider("report", *to, "--period", day, "--issue", "--json").stdout)
     net.stop("collector")
-    store = DuckdbStore(net.folder / "store.duckdb")
-    assert store.drop_before(time.time_ns() // 1000) == 10
-    store.close()
+    assert lose(net.folder / "store.duckdb", time.time_ns() // 1000) == 10
     start(net)
     done = outrider("report", *to, "--period", day, "--revision", "1")
     assert (done.returncode, "is NOT what was issued" in done.stderr) == (1, True)

@@ -78,7 +78,7 @@ def statement(
     as_of: Instant = LATE,
 ) -> dict[str, Any]:
     accountant = Accountant(store, Agreement("A", tuple(guarantees), UTC), SETTLE)
-    return make_statement(accountant, store, accountant.basis(period, as_of, windows), "the half hour")
+    return make_statement(accountant, accountant.basis(period, as_of, windows), "the half hour")
 
 
 def slices(made: Account, check: str = "eligibility", *, raw: bool = False) -> tuple[int, int, int, int]:

@@ -36,9 +36,9 @@ from outrider_collector.accounting import Accountant
 from outrider_collector.accounts import Account
 from outrider_collector.intake import Intake
 from outrider_collector.statement import make_statement
+from outrider_collector.statement.uncertain import add_uncertain
 from outrider_collector.store import NewRecord
 from outrider_collector.store.duckdb_store import DuckdbStore
-from outrider_collector.uncertain import add_uncertain
 
 NEW_YORK = ZoneInfo("America/New_York")
 BASES = tuple(
@@ -264,7 +264,7 @@ def test_the_other_reading_of_runs_near_an_edge_is_the_account_of_a_world_where_
 def statement(store: DuckdbStore, world: World, using: Accountant | None = None) -> dict[str, Any]:
     made = using or accountant(store, world)
     basis = made.basis(Interval(world.start, world.end), world.as_of, world.announcements)
-    return make_statement(made, store, basis, "")
+    return make_statement(made, basis, "")
 
 
 def as_bytes(plain: dict[str, Any]) -> bytes:

@@ -24,9 +24,9 @@ from outrider.core.units import DAY, HOUR, SECOND
 from outrider.redact import printable
 from outrider.strict_yaml import ConfigError, read_value
 from outrider.zones import read_zone
-from outrider_collector.agreement import load_agreement, parse_percent
-from outrider_collector.agreement_schema import FILE_NAME, agreement_schema
-from outrider_collector.openslo import NotExpressibleError, to_openslo
+from outrider_collector.agreements.files import load_agreement, parse_percent
+from outrider_collector.agreements.openslo import NotExpressibleError, to_openslo
+from outrider_collector.agreements.schema import FILE_NAME, agreement_schema
 
 GUARANTEES = Path(__file__).resolve().parents[2] / "config" / "guarantees"
 SCHEMA = json.loads(agreement_schema())

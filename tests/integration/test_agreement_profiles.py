@@ -20,9 +20,9 @@ from outrider.core.intervals import Interval
 from outrider.core.maintenance import Act, Announcement
 from outrider.core.period import PeriodKind, parse_period
 from outrider.core.units import DAY, HOUR, MINUTE, SECOND, Instant, parse_instant
-from outrider.terminal import show_statement
+from outrider.terminal.statement import show_statement
 from outrider_collector.accounting import Accountant
-from outrider_collector.agreement import load_agreement
+from outrider_collector.agreements.files import load_agreement
 from outrider_collector.config import load_collector
 from outrider_collector.forms.csv_form import to_csv
 from outrider_collector.forms.html_form import to_html
@@ -69,7 +69,7 @@ def statement(
     store: DuckdbStore, agreement: Agreement, period: Interval, *windows: Announcement, as_of: Instant = AUGUST
 ) -> dict[str, Any]:
     accountant = Accountant(store, agreement, SETTLE)
-    plain = make_statement(accountant, store, accountant.basis(period, as_of, windows), "")
+    plain = make_statement(accountant, accountant.basis(period, as_of, windows), "")
     plain = dict(json.loads(msgspec.json.encode(plain, order="deterministic")))
     assert json.loads(msgspec.json.encode(read_statement(plain))) == plain, "it is what the schema says"
     return plain
@@ -195,7 +195,7 @@ def test_a_statement_of_the_week_alone_says_the_same_of_it(store: DuckdbStore) -
     _, in_month = eventful(store)["guarantees"]
     accountant = Accountant(store, CORE, SETTLE)
     basis = accountant.basis(parse_period("2026-W24", CORE.zone), AUGUST, ())
-    _, alone = json.loads(msgspec.json.encode(make_statement(accountant, store, basis, "")))["guarantees"]
+    _, alone = json.loads(msgspec.json.encode(make_statement(accountant, basis, "")))["guarantees"]
     assert alone["periods"] == []
     week = in_month["periods"][1]
     assert (alone["verdict"], alone["margin"]) == (week["verdict"], week["margin"])

@@ -522,6 +522,12 @@ COPY = (
     "emergency FROM announcements"
 )
 
+OVER = (
+    '{verb} INTO announcements ({place}, "window", version, act, start, "end", recorded_at, scope, reason, author) '
+    "SELECT rowid, 'w-instead', 1, act, start, \"end\", recorded_at + 9, scope, 'other', author FROM announcements"
+)
+"""Into the place of another, under a name and a stamp of its own."""
+
 
 @pytest.mark.parametrize(
     "change",
@@ -532,6 +538,8 @@ COPY = (
         COPY.format(verb="INSERT OR REPLACE", window='"window"', recorded_at="recorded_at + 9"),
         COPY.format(verb="INSERT OR REPLACE", window="'w-instead'", recorded_at="recorded_at"),
         COPY.format(verb="INSERT", window="'w-backdated'", recorded_at="recorded_at - 9"),
+        OVER.format(verb="INSERT OR REPLACE", place="rowid"),
+        OVER.format(verb="REPLACE", place="_rowid_"),
     ],
 )
 def test_history_cannot_be_changed_not_even_behind_the_collectors_back(tmp_path: Path, change: str) -> None:

@@ -12,7 +12,7 @@ from collector_support import NOON, Collector, batch, collecting, run
 
 from outrider.core.units import HOUR, MINUTE, SECOND, format_instant
 from outrider.core.wire import Batch, Lost
-from outrider.terminal import show_statement
+from outrider.terminal.statement import show_statement
 from outrider_collector.forms.csv_form import to_csv
 from outrider_collector.forms.html_form import to_html
 from outrider_collector.forms.pdf_form import to_pdf

@@ -183,6 +183,13 @@ def test_a_register_from_before_there_was_a_mark_opens_keeps_its_rows_and_takes_
             register.announce_all([NewWindow(NOON, END, emergency=True)])
         assert [each.emergency for each in register.announcements()] == [False, True]
         register.close()
+    with closing(sqlite3.connect(path)) as old, pytest.raises(sqlite3.IntegrityError, match="never replaced"):
+        old.execute(
+            'INSERT OR REPLACE INTO announcements (rowid, "window", version, act, start, "end", recorded_at, scope, '
+            "reason, author) SELECT rowid, 'w-2', 1, act, start, \"end\", recorded_at + ?, scope, reason, author "
+            "FROM announcements WHERE \"window\" = 'w-1'",
+            (2 * DAY,),
+        )
 
 
 def test_what_is_sealed_of_a_planned_window_is_the_line_that_it_always_was() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from collector_support import G1, G3, NOON, SETTLE, Answer, Collector, SettableClock, batch, collecting, run
+from collector_support import G1, G3, NOON, SETTLE, Answer, Collector, SettableClock, batch, collecting, lose, run
 
 from outrider.core.guarantee import Guarantee
 from outrider.core.units import DAY, HOUR, MINUTE, SECOND, Instant
@@ -300,7 +300,7 @@ async def test_lost_facts_are_told_loudly_and_what_was_handed_out_is_still_there
     async with collecting(tmp_path) as collector:
         await with_a_day(collector)
         issued = (await issue(collector)).json["statement"]
-        collector.rooms.store.drop_before(NOON + 30 * MINUTE)
+        lose(tmp_path / "results.duckdb", NOON + 30 * MINUTE)
         again = (await collector.get(f"{REVISIONS}/1")).json
         assert (again["is_same"], again["why"]) == (
             False, [OTHERWISE],
@@ -316,7 +316,7 @@ async def test_other_versions_of_software_and_time_zones_are_named_as_what_may_b
         kept = collector.issued.revision(PERIOD, 1)
         older = replace(kept, number=2, software="outrider 0.0.1", timezone_data="1999a")
         collector.issued.add(older, canonical(made["statement"]))
-        collector.rooms.store.drop_before(NOON + 30 * MINUTE)
+        lose(tmp_path / "results.duckdb", NOON + 30 * MINUTE)
         told = (await collector.get(f"{REVISIONS}/2")).json["why"]
         assert [each.partition(",")[0] for each in told] == [
             "software outrider 0.0.1 then", "time-zone data 1999a then",

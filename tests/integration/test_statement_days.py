@@ -22,8 +22,8 @@ from outrider.core.period import PeriodKind, parse_period
 from outrider.core.units import DAY, HOUR, MILLISECOND, MINUTE, SECOND, Instant, parse_instant
 from outrider_collector.accounting import Accountant
 from outrider_collector.forms.reading import read_statement
-from outrider_collector.history import DAYS_SHOWN, last_days
 from outrider_collector.statement import make_accounts, make_statement
+from outrider_collector.statement.days import DAYS_SHOWN, last_days
 from outrider_collector.store.duckdb_store import DuckdbStore
 from outrider_collector.summaries import Summaries
 from outrider_collector.time_units import cut, cut_from_midnight
@@ -55,7 +55,7 @@ def statement(
     zoned = tuple(replace(each, zone=zone) for each in guarantees)
     accountant = Accountant(store, Agreement("A", zoned, zone, force), SETTLE, (), summaries)
     at = period.end + DAY if as_of is None else as_of
-    made = make_statement(accountant, store, accountant.basis(period, at, windows), "")
+    made = make_statement(accountant, accountant.basis(period, at, windows), "")
     read_statement(msgspec.json.decode(msgspec.json.encode(made)))
     return made
 
@@ -256,7 +256,7 @@ def test_the_page_does_without_days(store: DuckdbStore) -> None:
     keep(store, hourly(NOON - HOUR, NOON, step=MINUTE), NOON)
     accountant = Accountant(store, Agreement("A", (G1, G3), UTC), SETTLE)
     basis = accountant.basis(Interval(NOON - HOUR, NOON), NOON + HOUR, ())
-    (one, two) = make_accounts(accountant, store, basis, "")[1]["guarantees"]
+    (one, two) = make_accounts(accountant, basis, "")[1]["guarantees"]
     assert "days" not in one
     assert "bands" not in two
 

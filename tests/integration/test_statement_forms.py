@@ -26,7 +26,7 @@ from outrider.core.guarantee import Agreement, Guarantee, KnownExpiry
 from outrider.core.intervals import Interval
 from outrider.core.maintenance import Act, Announcement
 from outrider.core.units import DAY, HOUR, MINUTE, SECOND
-from outrider.terminal import DAYS, show_statement
+from outrider.terminal.statement import DAYS, show_statement
 from outrider_collector.accounting import Accountant
 from outrider_collector.forms.band import band_of
 from outrider_collector.forms.bars import GLYPHS, MEANINGS, bars_of
@@ -60,7 +60,7 @@ def made_of(
     known: tuple[KnownExpiry, ...] = (),
 ) -> dict[str, Any]:
     accountant = Accountant(store, Agreement(name, guarantees, UTC), SETTLE, known)
-    plain = make_statement(accountant, store, accountant.basis(HALF_HOUR, as_of, windows), "2026-06")
+    plain = make_statement(accountant, accountant.basis(HALF_HOUR, as_of, windows), "2026-06")
     return dict(json.loads(msgspec.json.encode(plain, order="deterministic")))
 
 

@@ -42,7 +42,7 @@ def statement(
     known_expiries: tuple[KnownExpiry, ...] = (),
 ) -> dict[str, Any]:
     accountant = Accountant(store, Agreement("A", guarantees, UTC), SETTLE, known_expiries)
-    return make_statement(accountant, store, accountant.basis(period, as_of, windows), "")
+    return make_statement(accountant, accountant.basis(period, as_of, windows), "")
 
 
 def everywhere(outcome: str = "ok", period: Interval = TEN_MINUTES, **changes: Any) -> list[RunRecord]:

@@ -16,7 +16,7 @@ import duckdb
 import pytest
 from collector_support import NOON, keep, run
 
-from outrider.core.intervals import Interval
+from outrider.core.intervals import Interval, Intervals
 from outrider.core.outcome import OutcomeClass
 from outrider.core.sli import OUTCOME_NUMBER
 from outrider.core.units import HOUR, MILLISECOND, MINUTE, SECOND
@@ -91,7 +91,7 @@ def test_what_was_recorded_later_does_not_exist_for_an_earlier_position(store: D
         selection = select(ledger=ledger)
         assert rows(store.slice_counts(selection, MINUTE), "outcome", "n") == expected
         assert rows(store.latency_counts(selection), "outcome", "n") == expected
-        assert rows(store.failures(selection, 9), "outcome", "n") == [pair for pair in expected if pair[0] != OK]
+        assert rows(store.failures([selection], 9)[0], "outcome", "n") == [pair for pair in expected if pair[0] != OK]
         assert rows(store.latency_line("eligibility", HERE, ledger, MINUTE), "outcome", "n") == expected
     assert store.seen(HERE, first) == [Seen("eligibility", "east", NOON, MINUTE)]
     assert rows(store.latest(HERE, first), "check", "outcome") == [("eligibility", DOWN)]
@@ -107,7 +107,7 @@ def test_runs_that_are_not_probes_are_kept_and_never_counted(store: DuckdbStore,
     found = (
         store.slice_counts(selection, MINUTE),
         store.latency_counts(selection),
-        store.failures(selection, 9),
+        store.failures([selection], 9)[0],
         store.straddlers(selection, [Excluded("eligibility", Interval(NOON + 1, NOON + 2))]),
         store.latency_line("eligibility", HERE, EVERYTHING, MINUTE),
     )
@@ -258,14 +258,52 @@ def test_failures_are_grouped_by_cause_with_the_most_frequent_first(store: Duckd
         + [run(NOON + 6 * SECOND, **{**failed, "region": "west"}), run(NOON + 90 * SECOND, **failed)],
         NOON,
     )
-    found = store.failures(select(Interval(NOON + MINUTE, NOON + 2 * MINUTE)), 9)
+    found = store.failures([select(Interval(NOON + MINUTE, NOON + 2 * MINUTE))], 9)[0]
     names = ("n", "region", "outcome", "code", "place", "step", "first_at", "last_at")
     assert list(zip(*(found[name].tolist() for name in names), strict=True)) == [
         (3, "east", DOWN, "42", "aaa/2000A", "inquiry", NOON + SECOND, NOON + 3 * SECOND),
         (2, "east", DOWN, "503", "status", "inquiry", NOON + 4 * SECOND, NOON + 5 * SECOND),
         (1, "west", DOWN, "42", "aaa/2000A", "inquiry", NOON + 6 * SECOND, NOON + 6 * SECOND),
     ]
-    assert store.failures(select(), 1)["n"].tolist() == [4]
+    assert store.failures([select()], 1)[0]["n"].tolist() == [4]
+
+
+def test_the_failures_of_many_selections_are_those_of_each_alone(store: DuckdbStore) -> None:
+    chance = random.Random(5)
+    for position in range(2):
+        batch = [
+            run(
+                chance.randrange(HERE.start, HERE.end), check=chance.choice(["card", "eligibility", "portal"]),
+                region=chance.choice(["east", "west"]), outcome=chance.choice(["ok", "service_down", "malformed"]),
+                code=chance.choice(["", "42", "503"]),
+            )
+            for _ in range(600)
+        ]  # fmt: skip
+        keep(store, batch, NOON + position)
+
+    def some() -> Selection:
+        start = chance.randrange(HERE.start - HOUR, HERE.end)
+        span = Interval(start, start + chance.choice([SECOND, 5 * MINUTE, 3 * HOUR]))
+        checks = tuple(chance.sample(["card", "eligibility", "portal", "nobody"], chance.choice([1, 3])))
+        windows = Intervals(
+            Interval(at, at + 7 * MINUTE) for at in (chance.randrange(span.start, span.end) for _ in range(3))
+        )
+        excluded = tuple(Excluded(checks[0], each) for each in windows)
+        return Selection(checks, span, chance.choice([1, 2]), excluded, chance.choice([(), ("west",)]))
+
+    def plain(columns: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        names = ("check", "region", "outcome", "code", "place", "step", "n", "first_at", "last_at")
+        return list(zip(*(columns[name].tolist() for name in names), strict=True))
+
+    selections = [some() for _ in range(40)]
+    together = [plain(each) for each in store.failures([*selections, selections[0]], 7)]
+    assert together == [plain(store.failures([each], 7)[0]) for each in [*selections, selections[0]]]
+    assert max(len(each) for each in together) == 7
+    for selection, found in zip(selections, together, strict=False):
+        kept = store.runs(selection, 10_000, is_latest=False)
+        failed = int((kept["outcome"] != OK).sum())
+        assert sum(n for *_, n, _, _ in found) == failed or len(found) == 7, selection
+    assert store.failures([], 7) == []
 
 
 def test_the_latest_run_of_each_check_and_region_comes_with_its_texts(store: DuckdbStore) -> None:
@@ -438,14 +476,6 @@ def test_steps_are_kept_in_order_with_their_run(store: DuckdbStore, path: Path) 
             "JOIN names n ON n.id = s.step ORDER BY s.number"
         ).fetchall()
     assert found == [(7, 0, "authorize", 100, 3, 5, 201), (7, 1, "void", 200, 0, 9, 503)]
-
-
-def test_what_is_dropped_by_age_is_gone_and_is_still_known_to_have_been_there(store: DuckdbStore) -> None:
-    keep(store, [run(NOON - SECOND), run(NOON), run(NOON + SECOND)], NOON)
-    assert store.drop_before(NOON) == 1
-    assert int(store.slice_counts(select(), MINUTE)["n"].sum()) == 2
-    assert store.extents() == {("east-1", "e1"): [(1, 3)]}, "so that it is not taken in again"
-    assert set(store.digests("east-1", "e1", 1, 3)) == {2, 3}
 
 
 # --- kill -9 ---------------------------------------------------------------------------------------------------------

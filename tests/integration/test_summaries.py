@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,10 +16,11 @@ from outrider.core.guarantee import Agreement, Composite, View
 from outrider.core.intervals import Interval, Intervals
 from outrider.core.maintenance import Act, Announcement
 from outrider.core.outcome import OutcomeClass, Standing
-from outrider.core.units import DAY, HOUR, MINUTE, SECOND, Instant
+from outrider.core.units import DAY, HOUR, MINUTE, SECOND, Instant, parse_instant
 from outrider.core.wire import RunRecord
 from outrider_collector.accounting import Accountant
-from outrider_collector.store import StoreFailedError
+from outrider_collector.statement.outages import outages_of
+from outrider_collector.store import Columns, Selection, StoreFailedError
 from outrider_collector.store.duckdb_store import DuckdbStore
 from outrider_collector.summaries import Summaries, Wanted, presences, select
 from outrider_collector.time_units import cut
@@ -158,6 +159,48 @@ def test_late_results_and_late_windows_count_again_only_what_they_touch(store: D
     _, counted = account(store, summaries, NOON + 5 * DAY, late)
     assert counted == 2
     assert account(store, Summaries(store), NOON + 3 * DAY)[0] == first, "and made from nothing it is the same"
+
+
+class Counted(DuckdbStore):
+    """Counts the outages that are looked up."""
+
+    looked_up = 0
+
+    def failures(self, selections: Sequence[Selection], most: int) -> list[Columns]:
+        self.looked_up += len(selections)
+        return super().failures(selections, most)
+
+
+def test_outages_are_looked_up_once_and_again_only_where_results_came_late(tmp_path: Path) -> None:
+    store = Counted(tmp_path / "results.duckdb")
+    down = [
+        run(NOON + n * 3 * HOUR, check=check, region=region, outcome="service_down", code="503")
+        for n in range(-5, 6)
+        for check in CHECKS
+        for region in REGIONS
+    ]
+    keep(store, [*some_runs(random.Random(1)), *down], NOON + 2 * DAY)
+    summaries = Summaries(store)
+
+    def outages(kept: Summaries, as_of: Instant) -> list[dict[str, list[dict[str, object]]]]:
+        made = accountant(store, kept)
+        basis = made.basis(SPAN, as_of, ())
+        return [outages_of(made.account(each, basis), kept, basis.ledger, 100) for each in (G1, G3)]
+
+    first = outages(summaries, NOON + 3 * DAY)
+    times = store.looked_up
+    assert times == sum(len(each) for each in first[0].values()) > 4, "both guarantees share them"
+    assert outages(summaries, NOON + 3 * DAY) == first
+    assert store.looked_up == times
+    (outage, *_) = first[0]["card"]
+    at = parse_instant(str(outage["start"]))
+    keep(store, [run(at, check="card", region="east", outcome="malformed", code="late")], NOON + 4 * DAY)
+    second = outages(summaries, NOON + 5 * DAY)
+    assert 0 < store.looked_up - times < times, "those of one check in the hours that the late run touches"
+    assert "late" in {cause["code"] for cause in second[0]["card"][0]["causes"]}  # type: ignore[attr-defined]
+    assert outages(Summaries(store), NOON + 5 * DAY) == second, "and made from nothing it is the same"
+    assert outages(summaries, NOON + 3 * DAY) == outages(Summaries(store), NOON + 3 * DAY) == first
+    store.close()
 
 
 def test_forgetting_summaries_changes_no_figure(store: DuckdbStore) -> None:

@@ -19,21 +19,21 @@ import msgspec
 import pytest
 from collector_support import NOON, SETTLE, UTC, keep, run
 
-from outrider import terminal
 from outrider.core.guarantee import Agreement, Guarantee, Measure, View
 from outrider.core.intervals import Interval
 from outrider.core.maintenance import Act, Announcement
 from outrider.core.period import PeriodKind
 from outrider.core.units import DAY, HOUR, MILLISECOND, MINUTE, SECOND, Instant, format_instant, parse_instant
 from outrider.core.wire import RunRecord
+from outrider.terminal.statement import show_statement
 from outrider_collector.accounting import Accountant
 from outrider_collector.forms.csv_form import to_csv
 from outrider_collector.forms.html_form import to_html
 from outrider_collector.forms.pdf_form import to_pdf
 from outrider_collector.forms.reading import read_statement
 from outrider_collector.statement import make_statement
+from outrider_collector.statement.uncertain import MOST_EDGES
 from outrider_collector.store.duckdb_store import DuckdbStore
-from outrider_collector.uncertain import MOST_EDGES
 
 THE_HOUR = Interval(NOON, NOON + HOUR)
 END = THE_HOUR.end
@@ -169,7 +169,7 @@ def statement(
     store: DuckdbStore, using: Accountant, windows: Sequence[Announcement] = (), period: Interval = THE_HOUR,
     as_of: Instant = NOON + DAY,
 ) -> dict[str, Any]:  # fmt: skip
-    plain = make_statement(using, store, using.basis(period, as_of, windows), "")
+    plain = make_statement(using, using.basis(period, as_of, windows), "")
     return dict(json.loads(msgspec.json.encode(plain, order="deterministic")))
 
 
@@ -224,7 +224,7 @@ def test_every_form_says_both_readings_and_names_the_one_that_stands(
     assert facts["guarantees.uncertain", "verdict"]["value"] == "inconclusive"
     assert facts["guarantees.uncertain", "adjusted"]["numerator"] == "1"
     assert facts["guarantees.uncertain.checks.edges", "at"]["value"] == "2026-06-15T12:20:00Z"
-    terminal.show_statement(plain)
+    show_statement(plain)
     assert said in " ".join(capsys.readouterr().out.split())
 
 

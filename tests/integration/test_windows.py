@@ -25,7 +25,7 @@ from outrider.commands.window import _signed
 from outrider.core.guarantee import Agreement
 from outrider.core.units import DAY, HOUR, MINUTE, SECOND, format_instant
 from outrider.strict_yaml import ConfigError
-from outrider_collector.calendar_schedule import Followed, look
+from outrider_collector.calendars.schedule import Followed, look
 from outrider_collector.config import CalendarSetting, CollectorConfig, load_collector
 from outrider_collector.main import opened
 
@@ -392,7 +392,13 @@ def test_what_a_calendar_said_cannot_be_taken_out_either(tmp_path: Path) -> None
             await acts(collector, calendar(*TWO))
 
     asyncio.run(fill())
-    for change in ("DELETE FROM entries", "UPDATE entries SET start = 1"):
+    over = 'SELECT number, calendar, uid, recurrence, sequence, start + 1, "end" + 1, is_off, scope, reason, "window"'
+    for change in (
+        "DELETE FROM entries",
+        "UPDATE entries SET start = 1",
+        f"INSERT OR REPLACE INTO entries {over}, emergency FROM entries",
+        f"REPLACE INTO entries {over}, emergency FROM entries WHERE number = 1",
+    ):
         with (
             closing(sqlite3.connect(tmp_path / "windows.sqlite")) as database,
             pytest.raises(sqlite3.IntegrityError, match="never"),

@@ -30,7 +30,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     match arguments.act:
         case "schema":
-            from outrider_collector.agreement_schema import agreement_schema
+            from outrider_collector.agreements.schema import agreement_schema
 
             sys.stdout.buffer.write(agreement_schema())
             return PASS
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _told(path: Path) -> bool:
     """Say what a file means, or what is wrong with it."""
     from outrider.core.clause_text import in_words
-    from outrider_collector.agreement import load_agreement
+    from outrider_collector.agreements.files import load_agreement
 
     try:
         agreement = load_agreement(path)
@@ -58,8 +58,8 @@ def _told(path: Path) -> bool:
 
 
 def _export(path: Path) -> int:
-    from outrider_collector.agreement import load_agreement
-    from outrider_collector.openslo import NotExpressibleError, to_openslo
+    from outrider_collector.agreements.files import load_agreement
+    from outrider_collector.agreements.openslo import NotExpressibleError, to_openslo
 
     try:
         print(to_openslo(load_agreement(path)), end="")

@@ -96,7 +96,7 @@ async def _run_with(config: AgentConfig, arguments: argparse.Namespace) -> int:
         for record in records:
             print(json.dumps(msgspec.to_builtins(record), sort_keys=True))
     else:
-        from outrider.terminal import show_records
+        from outrider.terminal.records import show_records
 
         show_records(records)
     return _exit_code(records) or (PASS if len(allowed) == len(checks) else INCONCLUSIVE)

@@ -57,6 +57,6 @@ def show(table: OutcomeTable, *, as_json: bool) -> None:
         for row in rows:
             print(json.dumps(row))
     else:
-        from outrider.terminal import show_outcomes
+        from outrider.terminal.records import show_outcomes
 
         show_outcomes(rows)

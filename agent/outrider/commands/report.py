@@ -145,7 +145,7 @@ def show(statement: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(statement, order="deterministic"), indent=1).decode())
     else:
-        from outrider.terminal import show_statement
+        from outrider.terminal.statement import show_statement
         from outrider_collector.forms.reading import raised
 
         show_statement(raised(statement))

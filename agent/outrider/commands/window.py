@@ -136,7 +136,7 @@ def _show(arguments: argparse.Namespace, answer: Any) -> None:
     if arguments.json:
         print(msgspec.json.format(msgspec.json.encode(answer, order="deterministic"), indent=1).decode())
         return
-    from outrider.terminal import show_history, show_windows
+    from outrider.terminal.windows import show_history, show_windows
 
     if arguments.act == "import":
         for made in answer["recorded"]:
@@ -179,7 +179,7 @@ async def _ask(arguments: argparse.Namespace) -> Any:
 
 
 async def _import(arguments: argparse.Namespace) -> Any:
-    from outrider_collector.calendar_source import SourceError, is_address, read_source
+    from outrider_collector.calendars.source import SourceError, is_address, read_source
 
     source: str = arguments.source
     name = arguments.calendar

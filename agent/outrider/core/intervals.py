@@ -84,6 +84,20 @@ class Intervals:
                     met.append(Interval(start, end))
         return Intervals(met)
 
+    def __sub__(self, other: Intervals) -> Intervals:
+        left = []
+        for mine in self.members:
+            at = mine.start
+            for theirs in other.members:
+                if theirs.start >= mine.end:
+                    break
+                if theirs.start > at:
+                    left.append(Interval(at, theirs.start))
+                at = max(at, theirs.end)
+            if at < mine.end:
+                left.append(Interval(at, mine.end))
+        return Intervals(left)
+
     def covers(self, interval: Interval) -> bool:
         """Whether every instant of the interval is in the set."""
         position = bisect_right(self._starts, interval.start) - 1

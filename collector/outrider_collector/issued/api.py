@@ -14,7 +14,7 @@ from outrider_collector.access.gate import signed
 from outrider_collector.issued.issuing import Issuer, NotOverError
 from outrider_collector.issued.register import IssuedRegister, UnknownRevisionError
 from outrider_collector.rooms import RefusedError, Rooms, json_answer
-from outrider_collector.statement import Plain
+from outrider_collector.statement.values import Plain
 from outrider_collector.store import StoreFailedError
 from outrider_collector.window_fields import decode_body
 

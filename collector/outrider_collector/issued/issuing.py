@@ -20,7 +20,8 @@ from outrider_collector.issued.comparing import IDENTITY, changes
 from outrider_collector.issued.register import IssuedRegister
 from outrider_collector.issued.since import Since, facts_since
 from outrider_collector.issued.terms import Terms, TermsError, decode_terms, encode_terms
-from outrider_collector.statement import Plain, make_statement
+from outrider_collector.statement import make_statement
+from outrider_collector.statement.values import Plain
 from outrider_collector.store import Store, StoreFailedError
 
 LONGEST_AUTHOR = 200
@@ -199,7 +200,7 @@ class Issuer:
     def _make(self, terms: Terms, span: Interval, as_of: Instant, label: str) -> Plain:
         accountant = self._accountant.under(terms.agreement, terms.settle, terms.known_expiries)
         basis = accountant.basis(span, as_of, self._announcements())
-        return make_statement(accountant, self._store, basis, label)
+        return make_statement(accountant, basis, label)
 
     def _issued(self, revision: Revision) -> Plain:
         text = self._register.text(revision)

@@ -10,8 +10,7 @@ import json
 import sqlite3
 import threading
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 from outrider.clock import Clock
 from outrider.core.units import Instant
 from outrider_collector.issued import Confirmation, Revision
+from outrider_collector.register_file import one_transaction, open_register
 from outrider_collector.store import StoreFailedError
 
 _SCHEMA = """
@@ -62,22 +62,11 @@ class IssuedRegister:
         """`earliest` gives the first instant that no statement or seal was made as of: stamps do not come before it."""
         self._clock, self._earliest = clock, earliest
         self._lock = threading.Lock()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        except (sqlite3.Error, OSError) as error:
-            raise StoreFailedError(f"cannot open {path}: {error}") from error
-        try:
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = FULL")
-            self._database.executescript(_SCHEMA)
-        except sqlite3.Error as error:
-            self._database.close()
-            raise StoreFailedError(f"cannot open {path}: {error}") from error
+        self._database = open_register(path, _SCHEMA)
 
     def add(self, revision: Revision, statement: bytes) -> Revision:
         """Record a statement with its text; the same revision with the register's stamp in `issued_at`."""
-        with self._lock, self._one_transaction():
+        with self._lock, one_transaction(self._database, self._ask):
             ((latest,),) = self._ask("SELECT COALESCE(max(issued_at), 0) FROM revisions")
             stamp = max(self._clock.now(), revision.as_of, int(latest) + 1, self._earliest())
             made = replace(revision, issued_at=stamp)
@@ -90,7 +79,7 @@ class IssuedRegister:
 
     def confirm(self, revision: Revision, seen: Confirmation) -> None:
         """Record that a revision still says the same."""
-        with self._lock, self._one_transaction():
+        with self._lock, one_transaction(self._database, self._ask):
             row = (revision.period, revision.number, seen.as_of, seen.ledger, seen.terms_sha256)
             self._ask("INSERT INTO confirmations VALUES (?, ?, ?, ?, ?)", row)
 
@@ -149,17 +138,6 @@ class IssuedRegister:
     def close(self) -> None:
         with self._lock:  # not under somebody's transaction
             self._database.close()
-
-    @contextmanager
-    def _one_transaction(self) -> Iterator[None]:
-        self._ask("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._ask("COMMIT")
-        except BaseException:
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
-            raise
 
     def _ask(self, statement: str, values: tuple[object, ...] = ()) -> list[Any]:
         try:

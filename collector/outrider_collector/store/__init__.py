@@ -134,6 +134,10 @@ class Counts(Protocol):
         Columns: check, agent, epoch (text); seq, ts, outcome, edge; a row for each edge, the nearest of a run first.
         """
 
+    def failures(self, selections: Sequence[Selection], most: int) -> list[Columns]:
+        """Runs not ok and not left out, of each selection for itself, per check, region, outcome, code, place and step:
+        n, first_at, last_at; most frequent first, and `most` rows of each at most."""
+
 
 class Store(Counts, Protocol):
     """Safe to read from several threads while one appends."""
@@ -169,9 +173,6 @@ class Store(Counts, Protocol):
         """Write the runs of any purpose sent within a span, at positions above `after` up to `ledger`, to a Parquet
         file, by agent, epoch and seq. Raises StoreFailedError."""
 
-    def failures(self, selection: Selection, most: int) -> Columns:
-        """Runs not ok, per check, region, outcome, code, place and step: n, first_at, last_at; most frequent first."""
-
     def latest(self, span: Interval, ledger: int) -> Columns:
         """The last run of each check and region within a span: check, region, ts, outcome, code, place, detail,
         latency, cleanup."""
@@ -183,9 +184,6 @@ class Store(Counts, Protocol):
     def runs(self, selection: Selection, most: int, *, is_latest: bool) -> Columns:
         """The first runs of each check and region that are not left out, or the latest, `most` at most: check, region
         (text); ts, outcome, latency; ordered by check, region and instant."""
-
-    def drop_before(self, instant: Instant) -> int:
-        """Delete runs sent before an instant, for data that may not be kept longer; how many."""
 
     def close(self) -> None:
         """Let go of the file."""

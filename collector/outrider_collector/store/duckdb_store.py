@@ -14,7 +14,7 @@ import hashlib
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,10 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from outrider.core.intervals import Interval
+from outrider.core.intervals import Interval, Intervals
 from outrider.core.outcome import OutcomeClass
 from outrider.core.sli import OUTCOME_NUMBER
-from outrider.core.units import MINUTE, SECOND, Duration, Instant
+from outrider.core.units import HOUR, MINUTE, SECOND, Duration, Instant
 from outrider.core.wire import Phases
 from outrider_collector.store import Columns, Excluded, Moved, NewRecord, Seen, Selection, StoreFailedError, schema
 
@@ -189,20 +189,6 @@ class DuckdbStore:
                 "recorded_at": recorded_at,
             }
 
-    def drop_before(self, instant: Instant) -> int:
-        with self._append_lock:
-            self._recover()
-            try:
-                dropped = self._database.execute("SELECT count(*) FROM runs WHERE ts < ?", [instant]).fetchall()[0][0]
-                self._database.execute("BEGIN")
-                self._database.execute("DELETE FROM runs WHERE ts < ?", [instant])
-                self._database.execute("DELETE FROM steps WHERE ts < ?", [instant])
-                self._database.execute("COMMIT")
-            except duckdb.Error as error:
-                self._roll_back()
-                raise self._failed(error, "drop records") from error
-            return int(dropped)
-
     # --- names ---------------------------------------------------------------------------------------------------
 
     def _load_names(self) -> None:
@@ -321,8 +307,14 @@ class DuckdbStore:
             "second": np.concatenate([at // SECOND + off for off in (-1, 0, 1)]),
         }
 
-    def failures(self, selection: Selection, most: int) -> Columns:
-        return self._select(schema.FAILURES, selection, {"most": most})
+    def failures(self, selections: Sequence[Selection], most: int) -> list[Columns]:
+        asked = self._asked(selections)
+        times = [each.span for each in selections] or [Interval(0, 1)]
+        hull = Interval(min(each.start for each in times), max(each.end for each in times))
+        bounds = {name: value for name, value in self._bounds(hull, 0).items() if name != "ledger"}
+        rows = self._named(self._ask(schema.FAILURES, {**bounds, "most": most}, {"asked": asked}))
+        edges = np.searchsorted(rows.pop("number"), np.arange(len(selections) + 1)).tolist()
+        return [{name: column[start:end] for name, column in rows.items()} for start, end in pairwise(edges)]
 
     def latest(self, span: Interval, ledger: int) -> Columns:
         return self._named(self._ask(schema.LATEST, self._bounds(span, ledger)))
@@ -373,6 +365,21 @@ class DuckdbStore:
             "check_id": _ints(check for check in checks for _ in regions),
             "region": _ints(region for _ in checks for region in regions),
         }
+
+    def _asked(self, selections: Sequence[Selection]) -> dict[str, NDArray[Any]]:
+        """What is left of each check in each selection, by the selection's number, and cut at hours."""
+        rows: list[tuple[int, ...]] = []
+        for number, of in enumerate(selections):
+            regions = [self._names.get(each, -1) for each in of.regions] or [schema.ANY_REGION]
+            for check in of.checks:
+                left = Intervals((of.span,)) - Intervals(each.span for each in of.excluded if each.check == check)
+                for region, (start, end) in product(regions, [(each.start, each.end) for each in left]):
+                    for hour in range(start // HOUR, -(-end // HOUR)):
+                        lo, hi = max(start, hour * HOUR), min(end, (hour + 1) * HOUR)
+                        rows.append((number, self._names.get(check, -1), region, hour, lo, hi, of.ledger))
+        names = ("number", "check_id", "region", "hour", "lo", "hi", "ledger")
+        table = np.array(rows, dtype=np.int64).reshape(len(rows), len(names))
+        return {name: np.ascontiguousarray(table[:, at]) for at, name in enumerate(names)}
 
     def _exclusions(self, excluded: Sequence[Excluded]) -> dict[str, NDArray[Any]]:
         """Each excluded span cut at minutes, which is what the join is keyed by."""

@@ -93,11 +93,22 @@ WHERE r.purpose = $purpose AND r.ts >= $start AND r.ts < $end AND r.batch <= $le
 ORDER BY r.agent, r.epoch, r.seq, abs(r.ts - x.at), x.at
 """
 
+# Many questions at once, each with a number: one scan finds the few runs that failed, and the join does the rest.
+# What is asked about is keyed by hour, so that the join is one of equality.
 FAILURES = f"""
-SELECT r.check_id, r.region, {OUTCOME} AS outcome, r.code, r.place, r.step, count(*) AS n, min(r.ts) AS first_at,
-       max(r.ts) AS last_at
-{_FROM} AND e.slice IS NULL AND r.outcome <> 0
-GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY n DESC, 1, 2, 3, 4, 5, 6 LIMIT $most
+SELECT * EXCLUDE (rank) FROM (
+    SELECT *, row_number() OVER (
+        PARTITION BY number ORDER BY n DESC, check_id, region, outcome, code, place, step) AS rank
+    FROM (
+        SELECT a.number, r.check_id, r.region, {OUTCOME} AS outcome, r.code, r.place, r.step, count(*) AS n,
+               min(r.ts) AS first_at, max(r.ts) AS last_at
+        FROM runs r
+        JOIN asked a ON a.check_id = r.check_id AND a.hour = intDiv(r.ts, 3600000000) AND r.ts >= a.lo AND r.ts < a.hi
+            AND (a.region = {ANY_REGION} OR a.region = r.region) AND r.batch <= a.ledger
+        WHERE r.purpose = $purpose AND r.ts >= $start AND r.ts < $end AND r.outcome <> 0
+        GROUP BY 1, 2, 3, 4, 5, 6, 7
+    )
+) WHERE rank <= $most ORDER BY number, rank
 """
 
 SEEN = """

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from outrider.core.maintenance import Act, Announcement
 from outrider.core.units import HOUR, format_instant, parse_instant
-from outrider_collector.calendar_lines import CalendarError, decode_calendar
-from outrider_collector.calendar_reading import MOST_EVENTS, Said, read_calendar
-from outrider_collector.calendar_writing import calendar_of
+from outrider_collector.calendars.lines import CalendarError, decode_calendar
+from outrider_collector.calendars.reading import MOST_EVENTS, Said, read_calendar
+from outrider_collector.calendars.writing import calendar_of
 
 NEW_YORK = ZoneInfo("America/New_York")
 NOW = parse_instant("2026-01-15T00:00:00Z")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from outrider.commands.window_yaml import windows_yaml
 from outrider.core.units import HOUR, format_instant, parse_instant
-from outrider_collector.calendar_reading import Said
+from outrider_collector.calendars.reading import Said
 from outrider_collector.window_file import MOST_MISTAKES, WindowFileError, WindowText
 
 NEW_YORK = ZoneInfo("America/New_York")

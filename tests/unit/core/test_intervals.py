@@ -78,9 +78,10 @@ def test_members_are_sorted_and_have_gaps_between_them(members: Intervals) -> No
 
 @given(SETS, SETS)
 @settings(max_examples=200, deadline=None)
-def test_union_and_intersection_are_those_of_sets(one: Intervals, other: Intervals) -> None:
+def test_union_intersection_and_difference_are_those_of_sets(one: Intervals, other: Intervals) -> None:
     assert instants(one | other) == instants(one) | instants(other)
     assert instants(one & other) == instants(one) & instants(other)
+    assert instants(one - other) == instants(one) - instants(other)
     assert one & other == other & one
     assert one | other == other | one
 

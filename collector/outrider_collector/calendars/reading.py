@@ -29,7 +29,7 @@ from outrider.core.period import midnight
 from outrider.core.units import SECOND, Instant, format_instant, from_datetime, to_datetime
 from outrider.core.wall_time import days_after, instant_of, on_wall
 from outrider.zones import read_zone
-from outrider_collector.calendar_lines import CalendarError, Component, Property, read_components
+from outrider_collector.calendars.lines import CalendarError, Component, Property, read_components
 from outrider_collector.recurrence import AHEAD, BACK, read_rule, starts
 from outrider_collector.windows import LONGEST
 

@@ -21,8 +21,8 @@ from dataclasses import dataclass, replace
 from outrider.core.maintenance import Announcement
 from outrider.core.units import Instant
 from outrider.core.window_acts import cancelled, completed, extended, is_open, moved, reworded, shortened
-from outrider_collector.calendar_lines import CalendarError
-from outrider_collector.calendar_reading import Reading, Said
+from outrider_collector.calendars.lines import CalendarError
+from outrider_collector.calendars.reading import Reading, Said
 from outrider_collector.windows import Change, Desk, Entry, NewWindow, WindowError
 
 

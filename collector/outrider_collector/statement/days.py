@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from outrider.core.composite import Member, combine
@@ -29,6 +28,7 @@ from outrider.core.sli import Availability
 from outrider.core.units import DAY, HOUR, MINUTE, Duration, Instant, format_instant, to_datetime
 from outrider_collector.accounting import Accountant, Basis
 from outrider_collector.accounts import Account
+from outrider_collector.statement.values import Plain
 from outrider_collector.summaries import Timings
 from outrider_collector.time_units import cut_from_midnight, days_within
 
@@ -41,8 +41,6 @@ _WIDTHS: tuple[tuple[Duration, Duration], ...] = (
 )
 """Up to how long a period is cut into bins of which width; a longer one into days."""
 _BIN_NAMES = {DAY: "day", HOUR: "hour", 5 * MINUTE: "5 min", MINUTE: "1 min"}
-
-Plain = dict[str, Any]
 
 
 def last_days(end: Instant, zone: ZoneInfo) -> list[Interval]:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from outrider.core.units import SECOND, Instant, format_instant
-from outrider_collector.calendar_source import SourceError, read_source, shown
-from outrider_collector.calendars_api import CalendarText, take_calendar
+from outrider_collector.calendars.api import CalendarText, take_calendar
+from outrider_collector.calendars.source import SourceError, read_source, shown
 from outrider_collector.config import CalendarSetting
 from outrider_collector.rooms import ROOMS, Rooms, json_answer
-from outrider_collector.statement import Plain
+from outrider_collector.statement.values import Plain
 from outrider_collector.store import StoreFailedError
 
 _log = logging.getLogger("outrider.calendars")

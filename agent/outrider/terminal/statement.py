@@ -1,26 +1,18 @@
-"""What people see on a terminal: tables of records, statements, windows. Programs read `--json`."""
+"""A statement as people read it, at most 100 columns wide."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from outrider.core.outcome import STANDINGS, OutcomeClass, Standing
-from outrider.core.units import SECOND, format_duration
-from outrider.core.wire import RunRecord
+from outrider.core.units import format_duration
+from outrider.terminal import NOTHING, Plain, console, percent, seconds, verdict
+from outrider.terminal.windows import window_lines
 
-Plain = Mapping[str, Any]
-
-VERDICT_STYLES = {"met": "green", "missed": "bold red", "inconclusive": "yellow", "no data": "dim"}
-_STANDING_STYLES = {Standing.GOOD: "green", Standing.BAD: "red", Standing.PARTNER: "yellow", Standing.VOID: "dim"}
-_INFINITE = "∞"
-_NOTHING = "–"
 _WIDEST = 100
 _MOST_OUTAGES = 10
 DAYS = {
@@ -33,68 +25,6 @@ DAYS = {
     "not in force": " ",
 }
 """A day in one letter."""
-
-
-def console() -> Console:
-    """Standard output; wide enough for the tables where it is no terminal. NO_COLOR is honoured."""
-    return Console(width=None if sys.stdout.isatty() else 150, highlight=False)
-
-
-def verdict(text: str) -> str:
-    """A verdict in its colour."""
-    return f"[{VERDICT_STYLES.get(text, '')}]{text}[/]"
-
-
-def outcome(text: str) -> str:
-    """An outcome class in the colour of its standing."""
-    return f"[{_STANDING_STYLES[STANDINGS[OutcomeClass(text)]]}]{text}[/]"
-
-
-def seconds(duration: int | None, samples: int = 1) -> str:
-    """Microseconds as seconds, rounded up to the millisecond; infinity for None, unless there was no sample."""
-    if duration is None:
-        return _INFINITE if samples else _NOTHING
-    return f"{-(-duration // 1000) / 1000:.3f} s"
-
-
-def percent(share: Plain | None) -> str:
-    """A share of a statement as it was cut."""
-    return _NOTHING if share is None else str(share["percent"]).replace("%", " %")
-
-
-def show_records(records: Sequence[RunRecord]) -> None:
-    """The table of `outrider once`."""
-    table = Table("check", "outcome", "whose", "time", "step", "code", "place", "detail", box=None, pad_edge=False)
-    for record in records:
-        detail = escape(record.detail)
-        if record.cleanup == "unconfirmed":
-            detail = f"[bold red]cleanup not confirmed[/] {detail}"
-        table.add_row(
-            escape(record.check),
-            outcome(record.outcome),
-            "" if record.fault == "none" else record.fault,
-            seconds(record.latency),
-            escape(record.step),
-            escape(record.code),
-            escape(record.place),
-            detail,
-        )
-    console().print(table)
-
-
-def show_outcomes(rows: Iterable[Plain]) -> None:
-    """The table of `outrider outcomes`."""
-    table = Table("place", "code", "outcome", "whose", "network", "end to end", box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(
-            escape(row["place"]),
-            escape(row["code"]),
-            outcome(row["outcome"]),
-            "" if row["fault"] == "none" else row["fault"],
-            row["network"],
-            row["end_to_end"],
-        )
-    console().print(table)
 
 
 def show_statement(statement: Plain) -> None:
@@ -119,7 +49,7 @@ def show_statement(statement: Plain) -> None:
         _show_guarantee(out, guarantee)
     if statement["windows"]:
         out.print("\n[bold]Maintenance[/]")
-        for line in _window_lines(statement["windows"]):
+        for line in window_lines(statement["windows"]):
             out.print(line)
     if statement.get("delivery"):
         out.print("\n[bold]Delivery[/]")
@@ -263,7 +193,7 @@ def _coverage(parts: Iterable[Plain]) -> Table:
     for part in parts:
         least = min(part["coverage"], key=lambda region: region["slices"], default=None)
         if least is not None:
-            share = _NOTHING if least["percent"] is None else least["percent"].replace("%", " %")
+            share = NOTHING if least["percent"] is None else least["percent"].replace("%", " %")
             slices = f"{least['slices']} of {least['of']}"
             regions = str(len(part["coverage"]))
             table.add_row("  " + escape(part["check"]), regions, escape(least["region"]), slices, share)
@@ -353,74 +283,3 @@ def _view_lines(views: Sequence[Plain]) -> Iterable[str]:
         decides = ", which decides" if view["decides"] else ""
         figures = f"adjusted {percent(view['adjusted'])}, raw {percent(view['raw'])}"
         yield f"  {_VIEW_WORDS[view['view']]}{decides}: {verdict(view['verdict'])}; {figures}"
-
-
-def _window_lines(windows: Iterable[Plain]) -> Iterable[str]:
-    """Each window with its notice, and what it takes out under each guarantee."""
-    for window in windows:
-        notice = format_duration(window["versions"][0]["notice_us"] // SECOND * SECOND)
-        reason = f": {escape(window['reason'])}" if window["reason"] else ""
-        yield f"{escape(window['window'])}, {_act(window)}{reason}"
-        yield f"  {window['start']} to {window['end']}, notice {notice}, scope {escape(', '.join(window['scope']))}"
-        yield from (f"  excused under {_excuse(each)}" for each in window["excuses"])
-
-
-def windows_table(windows: Iterable[Plain]) -> Table:
-    """Windows with what each excuses under each guarantee."""
-    table = Table(
-        "window", "last act", "start", "end", "notice", "scope", "excuses", "reason", box=None, pad_edge=False
-    )
-    for window in windows:
-        first = window["versions"][0]
-        table.add_row(
-            window["window"],
-            _act(window),
-            window["start"],
-            window["end"],
-            format_duration(first["notice_us"] // SECOND * SECOND),
-            escape(", ".join(window["scope"])),
-            "\n".join(_excuse(excuse) for excuse in window["excuses"]),
-            escape(window["reason"]),
-        )
-    return table
-
-
-def _act(made: Plain) -> str:
-    return f"{made['act']} [yellow](emergency)[/]" if made.get("emergency") else str(made["act"])
-
-
-def _excuse(excuse: Plain) -> str:
-    text = f"{excuse['guarantee']}: {format_duration(excuse['excused_us'])}"
-    return text if excuse["why_not"] is None else f"{text} [yellow]({escape(excuse['why_not'])})[/]"
-
-
-def show_windows(windows: Iterable[Plain]) -> None:
-    """The table of `outrider window`; below it what comes too late to excuse all that it says."""
-    shown = list(windows)
-    console().print(windows_table(shown))
-    for window in shown:
-        for late in window.get("late", ()):
-            what = "will not excuse" if late["excuses"] == "nothing" else "will excuse a part only"
-            console().print(
-                f"[yellow]{window['window']} {what} under {escape(late['guarantee'])}[/]: it had to be recorded by "
-                f"{late['recorded_by']}; what was recorded last can excuse from {late['excusable_from']} on"
-            )
-
-
-def show_history(window: Plain) -> None:
-    """Every version of a window, then how it stands."""
-    table = Table("version", "act", "start", "end", "recorded", "notice", "scope", "author", "reason", box=None)
-    for made in window["versions"]:
-        table.add_row(
-            str(made["version"]),
-            _act(made),
-            made["start"],
-            made["end"],
-            made["recorded_at"],
-            format_duration(made["notice_us"] // SECOND * SECOND),
-            escape(", ".join(made["scope"])),
-            escape(made["author"]),
-            escape(made["reason"]),
-        )
-    console().print(table)
-    show_windows([window])

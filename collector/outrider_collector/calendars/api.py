@@ -14,11 +14,12 @@ from aiohttp import web
 
 from outrider_collector.access.gate import is_known, signed
 from outrider_collector.rooms import ROOMS, Rooms, json_answer
-from outrider_collector.statement import Plain, announcement
+from outrider_collector.statement.values import Plain
+from outrider_collector.statement.windows import announcement
 from outrider_collector.window_fields import known_checks, read_flag, read_zone, refusal, unknown_check
 
 if TYPE_CHECKING:
-    from outrider_collector.calendar_reading import Reading, Said
+    from outrider_collector.calendars.reading import Reading, Said
 
 _FORMATS = ("ics", "yaml")
 _IMPORT_FIELDS = ("calendar", "format", "timezone", "scope", "author", "allow_unknown_checks", "dry_run")
@@ -45,7 +46,7 @@ def add_exchange(app: web.Application) -> None:
 
 
 async def _export(request: web.Request) -> web.Response:
-    from outrider_collector.calendar_writing import calendar_of  # a library that costs every other request nothing
+    from outrider_collector.calendars.writing import calendar_of  # a library that costs every other request nothing
 
     register = request.app[ROOMS].register
     body = await asyncio.to_thread(lambda: calendar_of(register.announcements()))
@@ -85,8 +86,8 @@ async def _import(request: web.Request) -> web.Response:
 def take_calendar(rooms: Rooms, wanted: CalendarText, raw: bytes, *, is_trial: bool = False) -> Plain:
     """Read a calendar and record what is new in it, all or nothing; blocks. Raises ValueError; CalendarError and
     WindowFileError name the lines of its text."""
-    from outrider_collector.calendar_lines import CalendarError, decode_calendar
-    from outrider_collector.calendar_reading import read_calendar
+    from outrider_collector.calendars.lines import CalendarError, decode_calendar
+    from outrider_collector.calendars.reading import read_calendar
     from outrider_collector.window_file import WindowText
 
     now = rooms.clock.now()
@@ -100,8 +101,8 @@ def take_calendar(rooms: Rooms, wanted: CalendarText, raw: bytes, *, is_trial: b
 
 
 def _taken(rooms: Rooms, wanted: CalendarText, reading: Reading, is_trial: bool) -> Plain:
-    from outrider_collector.calendar_import import record
-    from outrider_collector.calendar_lines import CalendarError
+    from outrider_collector.calendars.importing import record
+    from outrider_collector.calendars.lines import CalendarError
 
     if not wanted.allow_unknown_checks and any(said.scope != ("*",) for said in reading.said):
         known = known_checks(rooms)

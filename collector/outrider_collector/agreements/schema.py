@@ -12,7 +12,7 @@ import msgspec
 
 from outrider.core.outcome import OutcomeClass
 from outrider.strict_yaml import json_schema
-from outrider_collector.agreement import AgreementFile
+from outrider_collector.agreements.files import AgreementFile
 
 FILE_NAME = "agreement.schema.json"
 """Under config/guarantees; the shipped files name it in a comment that editors read."""
