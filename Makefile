@@ -72,6 +72,8 @@ faults: $(VENV)/dev ## faults of lines, disks, clocks and processes, each with i
 	if [ "$$(id -u)" != 0 ]; then echo "faults: skipped, since it needs root (namespaces, mounts)"; \
 	elif [ -n "$$missing" ]; then \
 	  echo "faults: skipped, not here:$$missing (Debian: apt-get install iproute2 iptables strace e2fsprogs libfaketime)"; \
+	elif ! unshare --net --mount true 2> /dev/null; then \
+	  echo "faults: skipped, since no namespace of its own is to be had here (a container without the rights?)"; \
 	else OUTRIDER_FAULTS=namespaces FAULTS_TABLE=$(or $(FAULTS_TABLE),build/faults.md) \
 	  unshare --net --mount $(BIN)/python -m pytest tests/faults $(ONLY); fi
 
