@@ -7,7 +7,8 @@ Rules (delivery)
 400      the collector cannot read the batch: halve it until one record is left. That one is set aside only if the
          collector takes an empty batch right then, and so many an hour at most: a proxy that refuses everything costs
          nothing but time.
-401, 403 not enrolled, or speaking for another agent: keep, back off, say so.
+401, 403 not enrolled, revoked, or speaking for another agent: keep, back off, say so. The credential's file is looked
+         at before each batch, so that another one is taken as soon as it is there.
 409      the same seq with another content. What comes before it is shared history and goes out first. If the collector
          has an earlier form of the same record (it gave something up since), it is delivered. Else this spool was
          cloned: from that seq on a new epoch begins. An answer that names no record of the batch is backed off from.
@@ -23,6 +24,7 @@ import asyncio
 import gzip
 import random  # noqa: TID251 - jitter only
 import re
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -31,6 +33,7 @@ import aiohttp
 from outrider import __version__
 from outrider.clock import MachineClock
 from outrider.codecs.records import BatchError, decode_answer, decode_refusal, encode_batch
+from outrider.collector_access import AccessFileError, CollectorAccess
 from outrider.collector_clock import CollectorClock
 from outrider.core.units import HOUR, MINUTE, SECOND, Duration
 from outrider.core.wire import Batch, BatchAnswer, Entry, Refusal
@@ -81,6 +84,7 @@ class Shipper:
         warn: Callable[[str], None] = lambda _: None,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[float, float], float] = random.uniform,
+        access: CollectorAccess | None = None,
     ) -> None:
         self.collector_clock = collector_clock or CollectorClock(clock)
         self.last_answer_at: Duration | None = None
@@ -93,6 +97,8 @@ class Shipper:
         self._warn = warn
         self._pause = pause
         self._jitter = jitter
+        self._access = access or CollectorAccess()
+        self._tls: ssl.SSLContext | bool = True
         self._most = MOST_RECORDS
         self._failures = 0
         self._before: int | None = None
@@ -112,7 +118,7 @@ class Shipper:
         try:
             async with asyncio.timeout(patience / SECOND), self._session() as session:
                 await self._send(session, ())
-        except (aiohttp.ClientError, TimeoutError, OSError, BatchError, SpoolError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, AccessFileError, BatchError, SpoolError) as error:
             self._warn(f"collector {self._url} does not answer yet: {error or type(error).__name__}")
         return self.collector_clock.estimate is not None
 
@@ -136,6 +142,12 @@ class Shipper:
             timeout=aiohttp.ClientTimeout(total=_REQUEST_TIMEOUT_S), cookie_jar=aiohttp.DummyCookieJar()
         )
 
+    async def _proof(self) -> dict[str, str]:
+        """Who we are, as its files say at this moment: another credential or certificate needs no restart."""
+        if self._url.startswith("https:"):
+            self._tls = await asyncio.to_thread(self._access.tls)
+        return await asyncio.to_thread(self._access.headers)
+
     async def _ship_some(self, session: aiohttp.ClientSession) -> float:
         """Send one batch; the seconds to wait before the next."""
         try:
@@ -152,7 +164,7 @@ class Shipper:
             return 0 if self._gaps else self._interval_s
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return self._back_off(f"no answer: {error or type(error).__name__}")
-        except (BatchError, SpoolError) as error:
+        except (AccessFileError, BatchError, SpoolError) as error:
             return self._back_off(str(error))
 
     async def _send(self, session: aiohttp.ClientSession, entries: tuple[Entry, ...]) -> float:
@@ -179,9 +191,11 @@ class Shipper:
             clock=self.collector_clock.estimate,
         )
         body = await asyncio.to_thread(gzip.compress, encode_batch(batch), 6, mtime=0)
-        headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+        headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"} | await self._proof()
         sent_at = self.clock.boottime()
-        async with session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
+        async with session.post(
+            self._url, data=body, headers=headers, ssl=self._tls, allow_redirects=False
+        ) as response:
             answer = await _read(response)
             round_trip = self.clock.boottime() - sent_at
             if response.status == 200:

@@ -34,6 +34,7 @@ from outrider.core.wire import Batch, BatchAnswer, Entry, Stamp, digest
 from outrider_collector.delivery import DeliveryLedger, Heard, Restored, Sender, Sequences, without
 from outrider_collector.evidence.files import write_whole
 from outrider_collector.extents import extents_of
+from outrider_collector.held_clock import ClockAheadError
 from outrider_collector.record_reading import LAST_INSTANT, UnreadableError, read_record
 from outrider_collector.stamps import Stamper
 from outrider_collector.store import NewRecord, Store, StoreFailedError
@@ -198,7 +199,8 @@ class Intake:
         return stamp
 
     def _fail(self, taken: list[_Waiting], error: Exception) -> None:
-        self.trouble = str(error)
+        if not isinstance(error, ClockAheadError):  # that is told where it is asked for, and ends by itself
+            self.trouble = str(error)
         for _, _, future in taken:
             future.set_exception(StoreFailedError(str(error)))
 

@@ -30,6 +30,7 @@ from outrider_collector.accounting import Accountant, Basis
 from outrider_collector.accounts import Account, Part, Pooled, coverage_of
 from outrider_collector.history import add_bands, add_days
 from outrider_collector.store import Excluded, Selection, Store
+from outrider_collector.uncertain import add_uncertain
 
 SCHEMA_VERSION = 2
 MOST_OUTAGES, MOST_IN_PERIODS = 100, 500
@@ -46,6 +47,7 @@ def make_statement(accountant: Accountant, store: Store, basis: Basis, label: st
     for account, guarantee in zip(accounts, plain["guarantees"], strict=True):
         add = add_days if account.guarantee.measure is Measure.AVAILABILITY else add_bands
         add(guarantee, account, accountant, basis)
+        add_uncertain(guarantee, account, accountant, basis, _view)
     return plain
 
 

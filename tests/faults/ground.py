@@ -139,7 +139,7 @@ class Trial:
 
     def start_collector(self) -> None:
         file = self.folder / "collector.yaml"
-        file.write_text((DEMO_CONFIG / "collector.yaml").read_text() + "access: open\n" * _has_access())
+        file.write_text((DEMO_CONFIG / "collector.yaml").read_text() + "access: open\n")
         self.start("collector", "collector", "--config", str(file), environment=self.environment())
         until("the collector answers", lambda: fetch(f"http://{HUB}:{COLLECTOR_PORT}/-/healthy"), PATIENCE_S)
 
@@ -290,10 +290,3 @@ def result(number: int, at: int = 1_780_000_020_000_000) -> bytes:
         scheduled_at=at, started_at=at, interval=MINUTE, latency=400_000 + number, outcome="ok", fault="none",
         clock_offset=0, clock_error=1000, phases=phases, steps=steps,
     ))  # fmt: skip
-
-
-def _has_access() -> bool:
-    """Whether this collector wants to be told that it is open beyond loopback."""
-    from outrider_collector.config import CollectorFile
-
-    return "access" in CollectorFile.__struct_fields__
