@@ -125,7 +125,7 @@ async def _serve(path: Path, config: AgentConfig, outbox: Outbox, clock: SystemC
             gc.collect()
             gc.freeze()
             await shipper.greet(_GREETING)
-            beside: tuple[Callable[[], Coroutine[None, None, None]], ...] = (
+            beside = (
                 lag.watch,
                 shipper.run,
                 configured.references.watch,
