@@ -14,6 +14,7 @@ from collections import Counter
 from contextlib import AsyncExitStack, closing, suppress
 from pathlib import Path
 
+import pytest
 from collector_support import NOON, Collector, SettableClock, collecting, run
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -245,6 +246,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         assert scheduled - ways == self.under_way
 
 
+@pytest.mark.timeout(300)  # it opens hundreds of files, each synced: on a busy disk that takes its time
 def test_the_promise_holds_through_crashes_backups_copies_and_lost_answers() -> None:
     run_state_machine_as_test(
         DeliveryMachine,
