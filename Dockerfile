@@ -14,10 +14,11 @@ COPY scenarios scenarios
 RUN /opt/outrider/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 
 FROM ${BASE}
-# Nothing but /var/lib/outrider is ever written: run it with a read-only root file system.
+# Nothing but /var/lib/outrider is ever written: run it with a read-only root file system. The other folder is where a
+# volume with enrolment tokens can be mounted (compose.yaml).
 RUN groupadd --gid 10001 outrider \
  && useradd --uid 10001 --gid outrider --no-create-home --home-dir /nonexistent outrider \
- && install -d -o outrider -g outrider /var/lib/outrider
+ && install -d -o outrider -g outrider /var/lib/outrider /var/lib/outrider-tokens
 COPY --from=build /opt/outrider /opt/outrider
 ENV PATH=/opt/outrider/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER outrider

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from outrider.check_sets import REASONS
 from outrider.core.outcome import STANDINGS, OutcomeClass, Standing
 from outrider.core.units import SECOND
 from outrider.core.wire import Phases
@@ -122,6 +123,29 @@ class _Trust(Collector):
         yield family
 
 
+class _CheckSets(Collector):
+    """Which set of checks is in force, and how often one was refused."""
+
+    def __init__(self, configured: Configured, labels: dict[str, str]) -> None:
+        self._configured = configured
+        self._labels = labels
+
+    def collect(self) -> Iterator[Metric]:
+        if self._configured.own.granted is None:
+            return
+        version = GaugeMetricFamily(
+            "outrider_check_set_version", "The check set in force; 0 is none", labels=list(self._labels)
+        )
+        version.add_metric(list(self._labels.values()), self._configured.sets.version)
+        yield version
+        refused = CounterMetricFamily(
+            "outrider_check_set_refused", "Check sets that were refused, by reason", labels=[*self._labels, "reason"]
+        )
+        for reason in REASONS:
+            refused.add_metric([*self._labels.values(), reason], self._configured.sets.refusals[reason])
+        yield refused
+
+
 class AgentMetrics:
     """The agent's metrics; `observe` and `missed` are the runner's hooks."""
 
@@ -151,10 +175,11 @@ class AgentMetrics:
         self._unconfirmed = counter("outrider_cleanup_unconfirmed", "Runs whose cleanup could not be confirmed")
 
     def follow(self, configured: Configured) -> None:
-        """Tell of its reloads, of its reference targets, and of whose certificate it does not ask."""
+        """Tell of its reloads, its reference targets, its check sets, and of whose certificate it does not ask."""
         self.registry.register(_References(configured.references, self._where))
         self.registry.register(_Reloads(configured, self._where))
         self.registry.register(_Trust(configured, self._where))
+        self.registry.register(_CheckSets(configured, self._where))
 
     def observe(self, ended: Ended) -> None:
         record = ended.record

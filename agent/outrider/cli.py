@@ -19,14 +19,17 @@ COMMANDS = {
     "sandbox": "a test network to probe, with faults on demand",
     "once": "run each check once, now",
     "validate": "check configuration and scenarios, offline",
+    "checks": "check sets for agents: sign and publish one, list them, see who took which",
     "agreement": "what an agreement's clauses mean, its JSON Schema, the same as OpenSLO",
     "outcomes": "which code at which place means what, and whose fault it is",
+    "enroll": "agents' credentials: get one, issue tokens, list, revoke",
+    "people": "who may look and who may change: add, disable, list, tokens, the audit log",
     "report": "the statement of a period, with a verdict for each guarantee",
     "seal": "seal the days that are due as signed evidence",
     "verify-evidence": "check a folder of sealed days, offline",
     "window": "maintenance windows: announce, change, look up, verify, import and export",
 }
-_COLLECTOR = ("cryptography", "dateutil", "duckdb", "fpdf", "icalendar", "jinja2", "numpy")
+_COLLECTOR = ("argon2", "cryptography", "dateutil", "duckdb", "fpdf", "icalendar", "jinja2", "numpy")
 _EXTRAS = {**dict.fromkeys(_COLLECTOR, "collector"), "locust": "load"}
 
 

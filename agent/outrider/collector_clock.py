@@ -34,7 +34,10 @@ class CollectorClock:
         return Reading(self._clock.boot, boottime, offset)
 
     def learn(self, answer: BatchAnswer, sent_at: Duration, round_trip: Duration) -> None:
-        """Take an exchange in; `sent_at` is the boot clock."""
+        """Take an exchange in; one that places nothing is passed over. `sent_at` and `round_trip` are by the boot
+        clock, which goes on while the machine sleeps."""
+        if not Estimate.is_possible(answer.received_at, answer.answered_at, round_trip):
+            return
         new = Estimate.of_exchange(
             boot=self._clock.boot,
             sent_at=sent_at,

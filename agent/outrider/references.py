@@ -6,6 +6,7 @@ Rules
    own line is the likelier cause, and silence is what it has to say about the service.
 2. What counts are the rounds that overlap the run, and one that begins when the run has failed. One round that reached
    no reference is enough: a line that came back in between was down nevertheless.
+   A round that looked at other references, since a reload came between, says nothing.
 3. A name that could not be resolved is held against references that have names, where there are any: an address is
    reached without a resolver.
 4. Runs that fail together share a round; rounds never run side by side.
@@ -82,6 +83,7 @@ class Round:
 
     began: Duration
     ended: Duration
+    looked_at: frozenset[str]
     reached: frozenset[str]
 
 
@@ -137,7 +139,7 @@ class References:
         await self._look(self._clock.monotonic())
         counted = self._named if outcome.place == "net/resolve" and self._named else frozenset(self._requests)
         for each in self._rounds:
-            if each.ended >= began and not each.reached & counted:
+            if each.ended >= began and each.looked_at & counted and not each.reached & counted:
                 names = ", ".join(sorted(counted))
                 told = f"{outcome.code} at {outcome.place}, but none of this agent's references was reached: {names}"
                 return Finding("no-uplink", "agent/reference", told)
@@ -154,7 +156,7 @@ class References:
                 *(self._transport.exchange(self._requests[name], self._timeout) for name in names)
             )
             reached = frozenset(name for name, each in zip(names, made, strict=True) if each.failure is None)
-            self._rounds.append(Round(began, self._clock.monotonic(), reached))
+            self._rounds.append(Round(began, self._clock.monotonic(), frozenset(names), reached))
 
 
 def _is_of_the_way(outcome: Outcome) -> bool:

@@ -8,6 +8,8 @@ Rules
    collector, spool, listen. A file that changes one of them is refused whole, with the keys that want a restart.
 4. A file that changes by itself is read when it has stood still for one look: whoever saves it may not be done.
 5. What was a secret stays one: runs that are under way may still show it.
+6. What a collector offers comes on top of the file (`outrider.check_sets`), whose own say always wins: a file that is
+   read again is put in force whether the set of checks still holds against it or not.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ from typing import Any
 
 import msgspec
 
+from outrider.check_sets import CheckSets
 from outrider.clock import Clock
+from outrider.codecs.check_sets import SignedSet
 from outrider.config import AgentConfig, load_agent
 from outrider.core.units import SECOND, Duration
 from outrider.execution import Lag, Surroundings
@@ -39,6 +43,7 @@ _FOR_LIFE = {
     "number": "number",
     "collector.url": "collector_url",
     "collector.interval": "ship_interval",
+    "collector's files": "collector_files",
     "spool.path": "spool_path",
     "spool.quota": "spool_quota",
     "spool.retention": "spool_retention",
@@ -58,7 +63,8 @@ class Reloaded:
 class Configured:
     """Makes what runs need from the configuration in force; `reload` puts another one in force.
 
-    `keep_to` takes the target policy of a file that is put in force. `since` is the wall clock at the last reload that
+    `own` is what the agent's file says, `config` the same with the set of checks in force. `keep_to` takes the target
+    policy of a file that is put in force. `since` is the wall clock at the last reload that
     succeeded, `is_sound` whether the last one did.
     """
 
@@ -73,7 +79,9 @@ class Configured:
         lag: Lag,
         keep_to: Callable[[Policy], None] = lambda _: None,
     ) -> None:
-        self.config = config
+        self.own = config
+        self.sets = CheckSets(config.check_set_path)
+        self.config = config = self.sets.over(config)
         self.references = config.references_over(transport, clock)
         self.since = clock.now()
         self.is_sound = True
@@ -128,11 +136,26 @@ class Configured:
                 self.is_sound = False
                 told = f"{self._path}: {', '.join(fixed)} cannot change while the agent runs; restart it"
                 return Reloaded(False, f"{told}. It goes on as before")
+            refusals = self.sets.refusals.total()
+            self.own, config = config, await asyncio.to_thread(self.sets.over, config)
             self._stamps = await asyncio.to_thread(_stamps, config.sources) | before
-            return Reloaded(True, self._put_in_force(config))
+            self.is_sound, self.since = True, self._clock.now()
+            told = self._put_in_force(config)
+            if self.sets.refusal is not None and self.sets.refusals.total() > refusals:
+                told = f"{told}; the check set is out of force: {self.sets.refusal.words}"
+            return Reloaded(True, told)
+
+    async def take(self, signed: SignedSet) -> str | None:
+        """Put a set of checks in force; what changed, None where it is in force already. Raises SetRefusedError."""
+        async with self._turn:
+            config = await asyncio.to_thread(self.sets.take, self.own, signed)
+            if config is None:
+                return None
+            self._stamps |= await asyncio.to_thread(_stamps, config.sources - self._stamps.keys())
+            return self._put_in_force(config)
 
     def _put_in_force(self, config: AgentConfig) -> str:
-        self.config, self.is_sound, self.since = config, True, self._clock.now()
+        self.config = config
         self._masked |= config.secret_values | config.private_values
         self._keep_to(config.policy)
         self.references.serve(config.references, config.reference_interval, config.reference_timeout)

@@ -7,11 +7,12 @@ Rules (delivery)
 400      the collector cannot read the batch: halve it until one record is left. That one is set aside only if the
          collector takes an empty batch right then, and so many an hour at most: a proxy that refuses everything costs
          nothing but time.
-401, 403 not enrolled, or speaking for another agent: keep, back off, say so.
+401, 403 not enrolled, revoked, or speaking for another agent: keep, back off, say so. The credential's file is looked
+         at before each batch, so that another one is taken as soon as it is there.
 409      the same seq with another content. What comes before it is shared history and goes out first. If the collector
          has an earlier form of the same record (it gave something up since), it is delivered. Else this spool was
          cloned: from that seq on a new epoch begins. An answer that names no record of the batch is backed off from.
-413      split the batch.
+413      split the batch; a record alone is set aside as with 400.
 422      one record of this batch cannot be read: dead-letter that one, with its reason.
 429, 503 wait as long as Retry-After says (an hour at most), with full jitter on top.
 Anything else, or no answer: back off with full jitter. There is no deadline, and nothing is given up.
@@ -23,6 +24,7 @@ import asyncio
 import gzip
 import random  # noqa: TID251 - jitter only
 import re
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -31,6 +33,7 @@ import aiohttp
 from outrider import __version__
 from outrider.clock import MachineClock
 from outrider.codecs.records import BatchError, decode_answer, decode_refusal, encode_batch
+from outrider.collector_access import AccessFileError, CollectorAccess
 from outrider.collector_clock import CollectorClock
 from outrider.core.units import HOUR, MINUTE, SECOND, Duration
 from outrider.core.wire import Batch, BatchAnswer, Entry, Refusal
@@ -43,6 +46,7 @@ _REQUEST_TIMEOUT_S = 30
 _SHORTEST_BACKOFF_S = 0.2
 _LONGEST_BACKOFF_S = 30.0
 _LONGEST_RETRY_AFTER_S = 3600
+_LARGEST_ANSWER = 4_000_000
 _MOST_SET_ASIDE = 10
 """Records set aside in an hour because a batch with one of them could not be read."""
 
@@ -80,6 +84,7 @@ class Shipper:
         warn: Callable[[str], None] = lambda _: None,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[float, float], float] = random.uniform,
+        access: CollectorAccess | None = None,
     ) -> None:
         self.collector_clock = collector_clock or CollectorClock(clock)
         self.last_answer_at: Duration | None = None
@@ -92,6 +97,8 @@ class Shipper:
         self._warn = warn
         self._pause = pause
         self._jitter = jitter
+        self._access = access or CollectorAccess()
+        self._tls: ssl.SSLContext | bool = True
         self._most = MOST_RECORDS
         self._failures = 0
         self._before: int | None = None
@@ -111,7 +118,7 @@ class Shipper:
         try:
             async with asyncio.timeout(patience / SECOND), self._session() as session:
                 await self._send(session, ())
-        except (aiohttp.ClientError, TimeoutError, OSError, BatchError, SpoolError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, AccessFileError, BatchError, SpoolError) as error:
             self._warn(f"collector {self._url} does not answer yet: {error or type(error).__name__}")
         return self.collector_clock.estimate is not None
 
@@ -135,6 +142,12 @@ class Shipper:
             timeout=aiohttp.ClientTimeout(total=_REQUEST_TIMEOUT_S), cookie_jar=aiohttp.DummyCookieJar()
         )
 
+    async def _proof(self) -> dict[str, str]:
+        """Who we are, as its files say at this moment: another credential or certificate needs no restart."""
+        if self._url.startswith("https:"):
+            self._tls = await asyncio.to_thread(self._access.tls)
+        return await asyncio.to_thread(self._access.headers)
+
     async def _ship_some(self, session: aiohttp.ClientSession) -> float:
         """Send one batch; the seconds to wait before the next."""
         try:
@@ -151,7 +164,7 @@ class Shipper:
             return 0 if self._gaps else self._interval_s
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return self._back_off(f"no answer: {error or type(error).__name__}")
-        except (BatchError, SpoolError) as error:
+        except (AccessFileError, BatchError, SpoolError) as error:
             return self._back_off(str(error))
 
     async def _send(self, session: aiohttp.ClientSession, entries: tuple[Entry, ...]) -> float:
@@ -178,11 +191,13 @@ class Shipper:
             clock=self.collector_clock.estimate,
         )
         body = await asyncio.to_thread(gzip.compress, encode_batch(batch), 6, mtime=0)
-        headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
-        sent_at, began = self.clock.boottime(), self.clock.monotonic()
-        async with session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
-            answer = await response.read()
-            round_trip = self.clock.monotonic() - began
+        headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"} | await self._proof()
+        sent_at = self.clock.boottime()
+        async with session.post(
+            self._url, data=body, headers=headers, ssl=self._tls, allow_redirects=False
+        ) as response:
+            answer = await _read(response)
+            round_trip = self.clock.boottime() - sent_at
             if response.status == 200:
                 accepted = decode_answer(answer)
                 self.collector_clock.learn(accepted, sent_at, round_trip)
@@ -237,7 +252,9 @@ class Shipper:
             return 0
         answer = await self._post(session, again, is_new=False)
         if isinstance(answer, BatchAnswer):
-            self._answered |= {(self._outbox.epoch, *gap): self.clock.monotonic() for gap in gaps}
+            until = max([each.seq for each in again.entries[-1:]] + [each.last for each in again.lost[-1:]])
+            answered = [gap for gap in gaps if gap[0] <= until]  # a batch may be too small for all
+            self._answered |= {(self._outbox.epoch, *gap): self.clock.monotonic() for gap in answered}
             self._note_gaps(answer)
             self._succeeded()
             self._outbox.count("resent", len(again.entries))
@@ -268,7 +285,8 @@ class Shipper:
             case 413 if len(entries) > 1:
                 self._most = max(1, len(entries) // 2)
                 return 0
-            case 413 if entries:
+            case 413 if entries and await self._is_culprit(session):
+                self._warn(f"record {entries[0].seq} is larger than the collector takes")
                 await self._outbox.dead_letter(entries[0].seq, "larger than the collector takes")
                 return 0
             case 422 if named is not None:
@@ -307,14 +325,22 @@ class Shipper:
         if len(entries) > 1:
             self._most = max(1, len(entries) // 2)
             return self._back_off(f"HTTP 400: {error}")
-        now = self.clock.monotonic()
-        self._set_aside_at = [at for at in self._set_aside_at if now - at < HOUR]
-        if len(self._set_aside_at) < _MOST_SET_ASIDE and isinstance(await self._post(session, Recalled()), BatchAnswer):
-            self._set_aside_at.append(now)
+        if await self._is_culprit(session):
             self._warn(f"the collector cannot read a batch with record {entries[0].seq}: {error}")
             await self._outbox.dead_letter(entries[0].seq, f"the collector cannot read a batch with it: {error}")
             return 0
         return self._back_off(f"HTTP 400: {error}")
+
+    async def _is_culprit(self, session: aiohttp.ClientSession) -> bool:
+        """Whether a record that was refused alone may be set aside: who refuses everything means no record."""
+        now = self.clock.monotonic()
+        self._set_aside_at = [at for at in self._set_aside_at if now - at < HOUR]
+        if len(self._set_aside_at) >= _MOST_SET_ASIDE:
+            return False
+        if not isinstance(await self._post(session, Recalled()), BatchAnswer):
+            return False
+        self._set_aside_at.append(now)
+        return True
 
     def _back_off(self, trouble: str) -> float:
         """Full jitter: anywhere up to a bound that doubles."""
@@ -324,6 +350,16 @@ class Shipper:
         self._failures += 1
         bound = min(_LONGEST_BACKOFF_S, _SHORTEST_BACKOFF_S * 2 ** min(self._failures, 12))
         return self._jitter(bound / 10, bound)
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """An answer, whoever gave it: no more of it than a collector says. Raises BatchError."""
+    found = bytearray()
+    async for part in response.content.iter_chunked(1 << 16):
+        found += part
+        if len(found) > _LARGEST_ANSWER:
+            raise BatchError(f"HTTP {response.status} with more than {_LARGEST_ANSWER} bytes: no collector answers so")
+    return bytes(found)
 
 
 def _as_if_delivered(outbox: Outbox, entries: tuple[Entry, ...]) -> dict[str, int]:

@@ -40,7 +40,7 @@ def build_policy(
     """The policy of a file with these targets (name: URL) and checks (by their number in the file), all of which pass
     it. Raises ConfigError."""
     named = {name: _of_target(url) for name, url in targets.items()}
-    going = [(number, *where) for number, check in checks.items() for where in _of_check(*check)]
+    going = [(number, *where) for number, check in checks.items() for where in of_check(*check)]
     policy = Policy(
         frozenset((*((host, port or 0) for host, port in named.values()), *((host, port) for _, host, port in going))),
         _each(loaded, "hosts", settings.hosts, read_pattern),
@@ -74,7 +74,7 @@ def _of_target(url: str) -> tuple[str, int | None]:
     return parts.hostname or "", parts.port or HTTP_SCHEMES.get(parts.scheme)
 
 
-def _of_check(scenario: Scenario, target: Target) -> Iterator[tuple[str, int]]:
+def of_check(scenario: Scenario, target: Target) -> Iterator[tuple[str, int]]:
     """Every host and port that a check's steps go to."""
     for _, step in scenario.located_steps():
         where = endpoint(target, PROBES[scenario.kind(step)].schemes)

@@ -25,7 +25,8 @@ from outrider.core.uncertainty import quantile_ranks
 from outrider.core.units import DAY, HOUR, Duration, Instant
 from outrider.core.verdict import Judgement, Verdict, judge_availability, judge_response, worst
 from outrider_collector.accounts import Account, Part, Pooled, as_one, rank
-from outrider_collector.store import Columns, Excluded, Seen, Selection, Store
+from outrider_collector.moved import MovedStore, MovedSummaries
+from outrider_collector.store import FARTHEST, Columns, Counts, Excluded, Moved, Seen, Selection
 from outrider_collector.summaries import Presence, Summaries, Timing, Timings, Wanted, numbers, presences, select
 from outrider_collector.time_units import Margin
 
@@ -52,7 +53,7 @@ class Accountant:
 
     def __init__(
         self,
-        store: Store,
+        store: Counts,
         agreement: Agreement,
         settle: Duration,
         known_expiries: tuple[KnownExpiry, ...] = (),
@@ -72,6 +73,18 @@ class Accountant:
     def under(self, agreement: Agreement, settle: Duration, known_expiries: tuple[KnownExpiry, ...]) -> Accountant:
         """An accountant under other terms, with the same store and summaries."""
         return Accountant(self._store, agreement, settle, known_expiries, self.summaries)
+
+    def if_moved(self, moved: Sequence[Moved]) -> Accountant:
+        """An accountant for which these runs were sent at other instants than they were."""
+        store = MovedStore(self._store, moved)
+        summaries = MovedSummaries(self.summaries, store, moved)
+        return Accountant(store, self.agreement, self.settle, self.known_expiries, summaries)
+
+    def near(self, guarantee: Guarantee, basis: Basis, edges: Mapping[str, Sequence[Instant]]) -> Columns:
+        """The runs that may have been sent on the other side of an edge (`Store.near`), each check's edges in order."""
+        known = [each for instants in edges.values() for each in instants]
+        span = Interval(min(known) - FARTHEST, max(known) + FARTHEST)
+        return self.summaries.near(Selection(tuple(edges), span, basis.ledger, (), guarantee.regions), edges)
 
     def basis(self, period: Interval, as_of: Instant, announcements: Sequence[Announcement]) -> Basis:
         known = tuple(each for each in announcements if each.recorded_at <= as_of)

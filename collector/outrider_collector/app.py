@@ -17,10 +17,13 @@ from outrider.core.intervals import Interval
 from outrider.core.period import parse_period
 from outrider.core.units import DAY, Duration, Instant, parse_duration, parse_instant
 from outrider.core.wire import Refusal
+from outrider_collector.access.gate import admit
 from outrider_collector.calendars.api import add_exchange
+from outrider_collector.check_sets_api import CHECK_SETS, standing
 from outrider_collector.conservation import delivery
 from outrider_collector.current import make_current
-from outrider_collector.intake import ConflictError, UnreadableError
+from outrider_collector.intake import ConflictError
+from outrider_collector.record_reading import UnreadableError
 from outrider_collector.rooms import ROOMS, RefusedError, Rooms, json_answer
 from outrider_collector.statement import make_statement
 from outrider_collector.statement.values import Plain
@@ -51,23 +54,24 @@ def build_app(rooms: Rooms) -> web.Application:
     app.router.add_get("/v1/status", _current)
     app.router.add_get("/metrics", _metrics)
     app.router.add_get("/-/healthy", _healthy)
-    app.router.add_get("/-/ready", _healthy)
+    app.router.add_get("/-/ready", _ready)
     return app
 
 
 @web.middleware
 async def _refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
+    headers: dict[str, str] = {}
     try:
         return await handler(request)
     except RefusedError as refused:
-        status, refusal = refused.status, refused.refusal
+        status, refusal, headers = refused.status, refused.refusal, refused.headers
     except web.HTTPException as error:
         if error.status < 400:
             raise
         status, refusal = error.status, Refusal(error.reason)
     except StoreFailedError as error:
         status, refusal = 503, Refusal(str(error))
-    headers = {"Retry-After": "1"} if status == 503 else {}
+    headers |= {"Retry-After": "1"} if status == 503 else {}
     return web.Response(body=encode_answer(refusal), status=status, content_type="application/json", headers=headers)
 
 
@@ -78,6 +82,7 @@ async def _take_results(request: web.Request) -> web.Response:
     rooms = request.app[ROOMS]
     try:
         batch = decode_batch(await _opened(request))
+        admit(request, batch)
         answer = await rooms.intake.submit(batch)
     except BatchError as error:
         raise RefusedError(400, str(error)) from None
@@ -183,7 +188,10 @@ def last_minutes(rooms: Rooms, length: Duration, as_of: int) -> Interval:
 
 
 async def _current(request: web.Request) -> web.Response:
-    return json_answer(await asyncio.to_thread(current, request.app[ROOMS]))
+    made = await asyncio.to_thread(current, request.app[ROOMS])
+    if CHECK_SETS in request.app:
+        made["check_sets"] = await asyncio.to_thread(standing, request.app[CHECK_SETS])
+    return json_answer(made)
 
 
 def current(rooms: Rooms) -> Plain:
@@ -207,3 +215,9 @@ async def _metrics(request: web.Request) -> web.Response:
 async def _healthy(request: web.Request) -> web.Response:
     trouble = request.app[ROOMS].intake.trouble
     return web.Response(status=503 if trouble else 200, text=f"{trouble or 'healthy'}\n")
+
+
+async def _ready(request: web.Request) -> web.Response:
+    """As healthy, and the clock is to be trusted: starting the collector anew would take it for right."""
+    request.app[ROOMS].clock.now()
+    return await _healthy(request)

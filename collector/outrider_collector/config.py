@@ -15,6 +15,7 @@ from outrider.core.intervals import Interval
 from outrider.core.units import SECOND, Duration, parse_instant
 from outrider.strict_yaml import ConfigError, DurationText, Loaded, ProcessNames, default, load_file
 from outrider.zones import read_zone
+from outrider_collector.access.settings import OPEN, Access, AccessSettings, LimitsFile, TlsFile, read_access
 from outrider_collector.agreements.files import load_agreement
 from outrider_collector.calendars.source import is_address
 
@@ -42,7 +43,8 @@ class CalendarFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 class CollectorFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A collector. `settle` is how old a slice must be before it is judged: timeout plus delivery.
-    `evidence` is the folder that days are sealed into; without it none are."""
+    `evidence` is the folder that days are sealed into; without it none are. Without `access` a collector is open on
+    loopback and closed beyond."""
 
     listen: str = "127.0.0.1:8080"
     store: str
@@ -52,6 +54,10 @@ class CollectorFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     known_expiries: list[KnownExpiryFile] = []
     calendars: list[CalendarFile] = []
     evidence: str | None = None
+    access: Access | None = None
+    metrics: Access = Access.REQUIRED
+    tls: TlsFile | None = None
+    limits: LimitsFile = LimitsFile()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,7 @@ class CollectorConfig:
     known_expiries: tuple[KnownExpiry, ...] = ()
     calendars: tuple[CalendarSetting, ...] = ()
     evidence: Path | None = None
+    access: AccessSettings = OPEN
 
 
 def load_collector(path: Path, environ: Mapping[str, str] = os.environ) -> CollectorConfig:
@@ -86,6 +93,11 @@ def load_collector(path: Path, environ: Mapping[str, str] = os.environ) -> Colle
     host, _, port = loaded.value.listen.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
         raise loaded.located.error(("listen",), f"{loaded.value.listen!r} is not an address like 127.0.0.1:8080")
+    file = loaded.value
+    access = read_access(
+        loaded, host.strip("[]"), access=file.access, metrics=file.metrics, tls=file.tls, limits=file.limits,
+        folder=path.parent,
+    )  # fmt: skip
     agreement = load_agreement(path.parent / loaded.value.agreement)
     if loaded.value.evidence is not None and not loaded.value.evidence.strip():
         raise loaded.located.error(("evidence",), "name the folder that days are sealed into, or leave `evidence` out")
@@ -100,6 +112,7 @@ def load_collector(path: Path, environ: Mapping[str, str] = os.environ) -> Colle
         tuple(_known_expiry(loaded, number) for number in range(len(loaded.value.known_expiries))),
         tuple(_calendar(loaded, number, path.parent) for number in range(len(loaded.value.calendars))),
         None if loaded.value.evidence is None else path.parent / loaded.value.evidence,
+        access,
     )
 
 

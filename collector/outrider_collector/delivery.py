@@ -31,11 +31,14 @@ Sequences = tuple[str, str]
 """An agent and its epoch."""
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS epochs (agent TEXT NOT NULL, epoch TEXT NOT NULL, PRIMARY KEY (agent, epoch)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS reports (
-    agent TEXT NOT NULL, epoch TEXT NOT NULL, minute INTEGER NOT NULL, region TEXT NOT NULL, software TEXT NOT NULL,
-    counts TEXT NOT NULL, seen_at INTEGER NOT NULL, duplicates INTEGER NOT NULL,
-    PRIMARY KEY (agent, epoch, minute)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sequences (
+    id INTEGER PRIMARY KEY, agent TEXT NOT NULL, epoch TEXT NOT NULL, UNIQUE (agent, epoch));
+CREATE TABLE IF NOT EXISTS senders (
+    id INTEGER PRIMARY KEY, region TEXT NOT NULL, software TEXT NOT NULL, names TEXT NOT NULL,
+    UNIQUE (region, software, names));
+CREATE TABLE IF NOT EXISTS minutes (
+    sequence INTEGER NOT NULL, minute INTEGER NOT NULL, sender INTEGER NOT NULL, counts TEXT NOT NULL,
+    seen_at INTEGER NOT NULL, duplicates INTEGER NOT NULL, PRIMARY KEY (sequence, minute)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS losses (
     agent TEXT NOT NULL, epoch TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, reason TEXT NOT NULL,
     recorded_at INTEGER NOT NULL, PRIMARY KEY (agent, epoch, first, last)) WITHOUT ROWID;
@@ -43,11 +46,17 @@ CREATE TABLE IF NOT EXISTS restored (
     agent TEXT NOT NULL, epoch TEXT NOT NULL, seq INTEGER NOT NULL, recorded_at INTEGER NOT NULL,
     restored_at INTEGER NOT NULL, PRIMARY KEY (agent, epoch, seq)) WITHOUT ROWID;
 """
+# A minute's row holds numbers only, since there is one for each minute of each agent's life.
+_MINUTE = """
+INSERT OR REPLACE INTO minutes SELECT q.id, ?, n.id, ?, ?, ? FROM sequences q, senders n
+WHERE q.agent = ? AND q.epoch = ? AND n.region = ? AND n.software = ? AND n.names = ?
+"""
 # One seek for each epoch, however many minutes were kept.
 _AT = """
-SELECT r.agent, r.region, r.epoch, r.software, r.counts, r.seen_at, r.duplicates
-FROM epochs e JOIN reports r ON r.agent = e.agent AND r.epoch = e.epoch AND r.minute = (
-    SELECT max(minute) FROM reports m WHERE m.agent = e.agent AND m.epoch = e.epoch AND m.minute < ?)
+SELECT q.agent, n.region, q.epoch, n.software, n.names, r.counts, r.seen_at, r.duplicates
+FROM sequences q JOIN minutes r ON r.sequence = q.id AND r.minute = (
+    SELECT max(minute) FROM minutes m WHERE m.sequence = q.id AND m.minute < ?)
+JOIN senders n ON n.id = r.sender
 """
 DROPS = ("dropped_quota", "dropped_corrupt", "dropped_unwritable")
 
@@ -110,18 +119,24 @@ class DeliveryLedger:
 
     def keep(self, heard: Heard, at: Instant) -> None:
         """Keep what a commit of this stamp learned, in one synced transaction."""
-        reports = [
-            (agent, epoch, at // MINUTE, each.region, each.software, json.dumps(each.counts, sort_keys=True), at,
-             each.duplicates)
-            for (agent, epoch), each in heard.senders.items()
-        ]  # fmt: skip
+        senders, minutes = set[tuple[str, str, str]](), []
+        for who, each in heard.senders.items():
+            sender = each.region, each.software, json.dumps(sorted(each.counts))
+            counts = ",".join(str(each.counts[name]) for name in sorted(each.counts))
+            senders.add(sender)
+            minutes.append((at // MINUTE, counts, at, each.duplicates, *who, *sender))
         losses = [(*who, each.first, each.last, each.reason, at) for who, each in heard.losses]
         restored = [(each.agent, each.epoch, each.seq, each.recorded_at, at) for each in heard.restored]
         with self._lock:
             try:
                 self._database.execute("BEGIN IMMEDIATE")
-                self._database.executemany("INSERT OR IGNORE INTO epochs VALUES (?, ?)", list(heard.senders))
-                self._database.executemany("INSERT OR REPLACE INTO reports VALUES (?, ?, ?, ?, ?, ?, ?, ?)", reports)
+                self._database.executemany(
+                    "INSERT OR IGNORE INTO sequences (agent, epoch) VALUES (?, ?)", list(heard.senders)
+                )
+                self._database.executemany(
+                    "INSERT OR IGNORE INTO senders (region, software, names) VALUES (?, ?, ?)", sorted(senders)
+                )
+                self._database.executemany(_MINUTE, minutes)
                 self._database.executemany("INSERT OR IGNORE INTO losses VALUES (?, ?, ?, ?, ?, ?)", losses)
                 self._database.executemany("INSERT OR IGNORE INTO restored VALUES (?, ?, ?, ?, ?)", restored)
                 self._database.execute("COMMIT")
@@ -167,16 +182,10 @@ class DeliveryLedger:
 
 
 def _sender(row: Sequence[object]) -> Sender:
-    agent, region, epoch, software, counts, seen_at, duplicates = row
-    return Sender(
-        str(agent),
-        str(region),
-        str(epoch),
-        str(software),
-        json.loads(str(counts)),
-        int(str(seen_at)),
-        int(str(duplicates)),
-    )
+    agent, region, epoch, software, names, counts, seen_at, duplicates = map(str, row)
+    numbers = [int(number) for number in counts.split(",") if number]
+    said = dict(zip(json.loads(names), numbers, strict=True))
+    return Sender(agent, region, epoch, software, said, int(seen_at), int(duplicates))
 
 
 def without(gaps: Iterable[tuple[int, int]], lost: Intervals) -> tuple[tuple[int, int], ...]:

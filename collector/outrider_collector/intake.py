@@ -10,9 +10,9 @@ Rules
    that failed, what is stored is read again: the failure may have come after the sync.
 4. Stamps of the ledger never go backwards, and none is at or before an instant that `as_of` has given, also not where
    the clock was set back while no collector ran: the last one given stands in a file of its own.
-5. A run whose agent knew too little of our clock is given the instant that the agent's later estimate says, which came
-   with the batch; one that would lie in the future is uncertain by as much, at the least.
-6. An agent's counts, the losses it declares and the stamps it brings back are synced (`delivery`) before its answer.
+5. An agent's counts, the losses it declares and the stamps it brings back are synced (`delivery`) before its answer,
+   and before `as_of` gives an instant that they belong to. Counts of an epoch never go back: those of a copy of its
+   spool, or of one that was restored, are passed over until they have caught up.
 """
 
 from __future__ import annotations
@@ -21,37 +21,26 @@ import asyncio
 import contextlib
 import queue
 import threading
-from bisect import bisect_right, insort
 from collections import defaultdict
-from collections.abc import Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
-from operator import attrgetter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from outrider.clock import Clock
-from outrider.codecs.records import BatchError, decode_record
-from outrider.core.clock_estimate import LARGEST_ERROR, Estimate
 from outrider.core.intervals import Interval, Intervals
-from outrider.core.outcome import OutcomeClass
-from outrider.core.units import DAY, Instant
-from outrider.core.wire import Batch, BatchAnswer, Entry, Phases, RunRecord, Stamp, digest
-from outrider_collector.delivery import DeliveryLedger, Heard, Restored, Sender, without
+from outrider.core.units import Instant
+from outrider.core.wire import Batch, BatchAnswer, Entry, Stamp, digest
+from outrider_collector.delivery import DeliveryLedger, Heard, Restored, Sender, Sequences, without
 from outrider_collector.evidence.files import write_whole
+from outrider_collector.extents import extents_of
+from outrider_collector.held_clock import ClockAheadError
+from outrider_collector.record_reading import LAST_INSTANT, UnreadableError, read_record
 from outrider_collector.stamps import Stamper
 from outrider_collector.store import NewRecord, Store, StoreFailedError
 
 _MOST_AT_ONCE = 200
-_LARGEST = 2**62
 _SHOWN_GAPS = 100
-_MOST_STEPS = 128
-_LONGEST = 2**53
-_LONGEST_RUN = DAY
-"""Latencies are added up in 64 bits: so long ones cannot overflow the sums of a hundred million runs."""
-_LAST_INSTANT = 2**57  # in the year 6537
-_LARGEST_STATUS = 2**31 - 1
-_phases = attrgetter(*Phases.__slots__)
 
 
 class ConflictError(Exception):
@@ -64,82 +53,6 @@ class ConflictError(Exception):
         self.known = f"{known:016x}"
 
 
-class UnreadableError(Exception):
-    """One record cannot be read (422)."""
-
-    def __init__(self, seq: int, reason: str) -> None:
-        super().__init__(f"record {seq}: {reason}")
-        self.seq = seq
-
-
-def _out_of_range(record: RunRecord) -> str:
-    """What in a record no run can have and no column can hold; "" where all is well."""
-    instants = (record.scheduled_at, record.started_at, record.started_at + (record.clock_offset or 0))
-    durations = [record.interval, record.latency, record.clock_error or 0, *_phases(record.phases)]
-    statuses = [record.status]
-    for step in record.steps:
-        durations += step.latency, *_phases(step.phases)
-        statuses.append(step.status)
-    if min(instants) < 1 or max(instants) > _LAST_INSTANT:
-        return "an instant"
-    if min(durations) < 0 or max(durations) > _LONGEST:
-        return "a duration"
-    if record.latency > _LONGEST_RUN:
-        return "a latency of more than a day"
-    if min(statuses) < 0 or max(statuses) > _LARGEST_STATUS:
-        return "a status"
-    return "the number of steps" if len(record.steps) > _MOST_STEPS else ""
-
-
-def timed(record: RunRecord, estimate: Estimate | None, now: Instant) -> RunRecord:
-    """The record with the best that is known of its instant by our clock (rule 5)."""
-    offset, error = record.clock_offset, record.clock_error
-    is_uncertain = offset is None or error is None or error > LARGEST_ERROR
-    if is_uncertain and estimate is not None and record.boot and estimate.boot == record.boot:
-        later = estimate.offset(record.started_at, record.boottime)
-        if error is None or later.error < error:
-            offset, error = later.offset, later.error
-    if offset is None or error is None:
-        return record
-    return replace(record, clock_offset=offset, clock_error=max(error, record.started_at + offset - now))
-
-
-class Extents:
-    """Which seqs of one agent and epoch are stored, as ranges."""
-
-    def __init__(self, ranges: Iterable[tuple[int, int]] = ()) -> None:
-        self._ranges = list(ranges)
-
-    def __contains__(self, seq: int) -> bool:
-        at = bisect_right(self._ranges, (seq, _LARGEST)) - 1
-        return at >= 0 and self._ranges[at][1] >= seq
-
-    def add(self, seq: int) -> None:
-        at = bisect_right(self._ranges, (seq, _LARGEST)) - 1
-        if at >= 0 and self._ranges[at][1] + 1 == seq:
-            self._ranges[at] = (self._ranges[at][0], seq)
-            if at + 1 < len(self._ranges) and self._ranges[at + 1][0] == seq + 1:
-                self._ranges[at : at + 2] = [(self._ranges[at][0], self._ranges[at + 1][1])]
-        elif at + 1 < len(self._ranges) and self._ranges[at + 1][0] == seq + 1:
-            self._ranges[at + 1] = (seq, self._ranges[at + 1][1])
-        else:
-            insort(self._ranges, (seq, seq))
-
-    @property
-    def high_water(self) -> int:
-        return self._ranges[-1][1] if self._ranges else 0
-
-    def gaps(self) -> tuple[tuple[int, int], ...]:
-        """The ranges below the high-water mark that never came."""
-        edges = [0, *(edge for pair in self._ranges for edge in pair)]
-        pairs = zip(edges[0::2], edges[1::2], strict=False)
-        return tuple((last + 1, first - 1) for last, first in pairs if first > last + 1)
-
-
-def _extents(store: Store) -> defaultdict[tuple[str, str], Extents]:
-    return defaultdict(Extents, {key: Extents(ranges) for key, ranges in store.extents().items()})
-
-
 def _last_given(path: Path | None) -> Instant:
     """The instant in the file; -1 where there is none, or what is in it is none."""
     if path is None:
@@ -148,7 +61,7 @@ def _last_given(path: Path | None) -> Instant:
         found = int(path.read_bytes()[:30])
     except (OSError, ValueError):
         return -1
-    return found if 0 <= found <= _LAST_INSTANT else -1
+    return found if 0 <= found <= LAST_INSTANT else -1
 
 
 _Waiting: TypeAlias = tuple[Batch, Instant, Future[BatchAnswer]]
@@ -177,14 +90,16 @@ class Intake:
     ) -> None:
         """`given` is the file that keeps the last instant of `as_of`; without one it is not kept."""
         self.ledger = ledger or DeliveryLedger()
-        self.senders: dict[str, Sender] = {each.agent: each for each in self.ledger.latest()}
+        latest = self.ledger.latest()
+        self.senders: dict[str, Sender] = {each.agent: each for each in latest}
+        self._of_epochs = {(each.agent, each.epoch): each for each in latest}
         self.foreign_stamps = 0
         self._lost = dict(self.ledger.lost())
         self._stamper = stamper or Stamper()
         self.trouble = ""
         self._store = store
         self._clock = clock
-        self._extents = _extents(store)
+        self._extents = extents_of(store)
         self._is_doubtful = False
         self._is_closed = False
         self._ledger = threading.Lock()
@@ -244,7 +159,7 @@ class Intake:
         """One transaction for all batches that are in order; the others are refused by themselves."""
         try:
             if self._is_doubtful:
-                self._extents, self._is_doubtful = _extents(self._store), False
+                self._extents, self._is_doubtful = extents_of(self._store), False
         except Exception as error:
             self._fail(taken, error)
             return
@@ -259,15 +174,10 @@ class Intake:
                 new |= {(record.agent, record.epoch, record.seq): record for record in fresh}
                 accepted.append(_Taken(batch, received_at, future, tuple(fresh)))
         try:
-            stamp = self._append(list(new.values()))
-        except Exception as error:
-            self._is_doubtful = True
-            self._fail([(each.batch, each.received_at, each.future) for each in accepted], error)
-            return
-        for record in new.values():
-            self._extents[record.agent, record.epoch].add(record.seq)
-        try:
-            self._note(accepted, stamp)
+            with self._ledger:
+                stamp = self._append(list(new.values()))
+                self._note(accepted, stamp)
+                self.trouble = ""
             answers = [self._answer(each, stamp) for each in accepted]
         except Exception as error:
             self._fail([(each.batch, each.received_at, each.future) for each in accepted], error)
@@ -277,15 +187,20 @@ class Intake:
 
     def _append(self, records: list[NewRecord]) -> Instant:
         """Commit under a stamp of its own (rule 4)."""
-        with self._ledger:
-            stamp = self._earliest_stamp = max(self._clock.now(), self._earliest_stamp)
-            if records:
+        stamp = self._earliest_stamp = max(self._clock.now(), self._earliest_stamp)
+        if records:
+            try:
                 self._store.append(records, stamp)
-            self.trouble = ""
-            return stamp
+            except Exception:
+                self._is_doubtful = True
+                raise
+        for record in records:
+            self._extents[record.agent, record.epoch].add(record.seq)
+        return stamp
 
     def _fail(self, taken: list[_Waiting], error: Exception) -> None:
-        self.trouble = str(error)
+        if not isinstance(error, ClockAheadError):  # that is told where it is asked for, and ends by itself
+            self.trouble = str(error)
         for _, _, future in taken:
             future.set_exception(StoreFailedError(str(error)))
 
@@ -305,58 +220,57 @@ class Intake:
                 if known.get(entry.seq, short) != short:
                     raise ConflictError(entry.seq, known[entry.seq])
             elif twin is None:
-                record = self._read(entry.seq, entry.body, batch.clock)
+                record = read_record(entry, batch.clock, self._clock.now())
                 fresh.append(NewRecord(batch.agent, batch.epoch, entry.seq, short, record))
             elif twin.digest != short:
                 raise ConflictError(entry.seq, twin.digest)
         return fresh
 
-    def _read(self, seq: int, body: bytes, estimate: Estimate | None) -> RunRecord:
-        try:
-            record = timed(decode_record(body), estimate, self._clock.now())
-            OutcomeClass(record.outcome)
-            for step in record.steps:
-                OutcomeClass(step.outcome)
-        except (BatchError, ValueError) as error:
-            raise UnreadableError(seq, str(error)) from None
-        if wrong := _out_of_range(record):
-            raise UnreadableError(seq, f"{wrong} is out of range")
-        return record
-
     def _note(self, accepted: list[_Taken], stamp: Instant) -> None:
         """Rule 5."""
         heard = Heard()
+        agents: dict[str, Sender] = {}
         for each in accepted:
             batch = each.batch
             who = batch.agent, batch.epoch
-            before = self.senders.get(batch.agent)
+            before = agents.get(batch.agent) or self.senders.get(batch.agent)
             duplicates = len(batch.entries) - len(each.fresh) + (before.duplicates if before else 0)
             counts = dict(batch.counts)
-            heard.senders[who] = self.senders[batch.agent] = Sender(
+            known = heard.senders.get(who) or self._of_epochs.get(who)
+            if known is not None and known.counts.get("scheduled", 0) > counts.get("scheduled", 0):
+                counts = known.counts
+            heard.senders[who] = agents[batch.agent] = Sender(
                 batch.agent, batch.region, batch.epoch, batch.software, counts, stamp, duplicates
             )
             heard.losses += [(who, lost) for lost in batch.lost]
             heard.restored += self._restored(each, stamp)
         self.ledger.keep(heard, stamp)
+        self._of_epochs |= heard.senders
+        self.senders |= agents
+        ranges: defaultdict[Sequences, list[Interval]] = defaultdict(list)
         for who, lost in heard.losses:
-            self._lost[who] = self._lost.get(who, Intervals()) | Intervals((Interval(lost.first, lost.last + 1),))
+            ranges[who].append(Interval(lost.first, lost.last + 1))
+        for who, found in ranges.items():
+            self._lost[who] = self._lost.get(who, Intervals()) | Intervals(found)
 
     def _restored(self, taken: _Taken, now: Instant) -> list[Restored]:
-        """Which of the new records bring a stamp of ours; a stamp that is not makes them no worse than new."""
-        batch, fresh = taken.batch, {record.seq for record in taken.fresh}
-        if not batch.stamps or not fresh:
+        """Which records bring a stamp of ours that is older than the one they have; a stamp that is not ours makes them
+        no worse than new. They may be stored already: a crash may have come between the store and the ledger."""
+        batch = taken.batch
+        if not batch.stamps or not batch.entries:
             return []
-        entries = {entry.seq: entry for entry in batch.entries if entry.seq in fresh}
+        entries = {entry.seq: entry for entry in batch.entries}
+        has = self._store.recorded(batch.agent, batch.epoch, batch.entries[0].seq, batch.entries[-1].seq)
+        fresh = {record.seq for record in taken.fresh}
         found = []
         for each in batch.stamps:
             entry = entries.get(each.seq)
             if entry is None:
                 continue
-            if each.recorded_at < now and self._stamper.is_ours(
-                batch.agent, batch.epoch, entry, each.recorded_at, each.signature
-            ):
+            is_ours = self._stamper.is_ours(batch.agent, batch.epoch, entry, each.recorded_at, each.signature)
+            if is_ours and each.recorded_at < has.get(each.seq, now):
                 found.append(Restored(batch.agent, batch.epoch, each.seq, each.recorded_at))
-            else:
+            elif each.seq in fresh:
                 self.foreign_stamps += 1
         return found
 

@@ -10,13 +10,19 @@ from pathlib import Path
 
 from aiohttp import web
 
-from outrider.clock import Clock
+from outrider.clock import Clock, MachineClock
+from outrider_collector.access.api import add_access, open_registers
+from outrider_collector.access.gate import Gate
+from outrider_collector.access.login import add_login
 from outrider_collector.accounting import Accountant
 from outrider_collector.app import Rooms, build_app
 from outrider_collector.calendars.schedule import add_calendars, follow
+from outrider_collector.check_sets import CheckSetRegister
+from outrider_collector.check_sets_api import add_check_sets
 from outrider_collector.config import CollectorConfig
 from outrider_collector.delivery import DeliveryLedger
 from outrider_collector.evidence_api import add_evidence, keep_sealed, make_sealer
+from outrider_collector.held_clock import ClockMetrics, HeldClock
 from outrider_collector.house_metrics import HouseMetrics
 from outrider_collector.intake import Intake
 from outrider_collector.issued.api import add_issued, keep_looked_at, make_issuer
@@ -33,8 +39,9 @@ COUNT_EVERY_S = 300
 
 
 @asynccontextmanager
-async def opened(config: CollectorConfig, clock: Clock) -> AsyncIterator[web.Application]:
+async def opened(config: CollectorConfig, machine: MachineClock) -> AsyncIterator[web.Application]:
     """The collector's application with its store open. Raises StoreFailedError where it cannot be opened."""
+    clock = HeldClock(machine)
     with ExitStack() as stack:
         rooms = await asyncio.to_thread(_open, config, clock, stack)
         app = build_app(rooms)
@@ -45,7 +52,16 @@ async def opened(config: CollectorConfig, clock: Clock) -> AsyncIterator[web.App
         issuer, sealer, calendars = make_issuer(rooms, register), make_sealer(rooms, register), add_calendars(app)
         add_issued(app, issuer)
         add_evidence(app, sealer)
+        check_sets = await asyncio.to_thread(CheckSetRegister, _beside(config, "check-sets.sqlite"), clock)
+        stack.callback(check_sets.close)
+        add_check_sets(app, check_sets)
+        registers = await asyncio.to_thread(open_registers, rooms)
+        if registers is not None:
+            stack.callback(registers.close)
+        add_access(app, Gate(config.access, clock, rooms.metrics.registry, registers))
+        add_login(app)
         rooms.metrics.registry.register(HouseMetrics(calendars, sealer, issuer))
+        rooms.metrics.registry.register(ClockMetrics(clock))
         running = [_keep_counted(rooms), keep_looked_at(issuer), *(follow(rooms, each) for each in calendars)]
         if sealer is not None:
             running.append(keep_sealed(sealer))

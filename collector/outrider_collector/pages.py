@@ -26,6 +26,7 @@ from outrider.core.guarantee import Guarantee
 from outrider.core.period import Calendar, PeriodKind
 from outrider.core.units import DAY, HOUR, MINUTE, SECOND, Duration, Instant, format_instant, to_datetime
 from outrider.redact import printable
+from outrider_collector.access.gate import signed_in
 from outrider_collector.accounting import Accountant, Basis
 from outrider_collector.app import ROOMS, Rooms, current
 from outrider_collector.page_reading import make_page
@@ -77,7 +78,7 @@ def add_pages(app: web.Application) -> None:
 
     async def page(request: web.Request) -> web.Response:
         is_still = request.query.get("refresh") == "off"
-        shown: dict[str, Any] = {"refresh": None if is_still else REFRESH_S}
+        shown: dict[str, Any] = {"refresh": None if is_still else REFRESH_S, "person": signed_in(request)}
         try:
             now_state, statements = await asyncio.gather(state.get(), accounts.get())
         except StoreFailedError as error:
@@ -156,13 +157,13 @@ def make_environment(zone: ZoneInfo) -> Environment:
     return environment
 
 
-def security_headers(environment: Environment) -> dict[str, str]:
+def security_headers(environment: Environment, form_action: str = "'none'") -> dict[str, str]:
     """What a browser is told about every page. The style sheet is allowed by its hash (CSP level 2)."""
     style = environment.get_template("style.css").render().encode()
     digest = base64.b64encode(hashlib.sha256(style).digest()).decode()
     policy = (
         f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        f"base-uri 'none'; form-action {form_action}; frame-ancestors 'none'"
     )
     return {
         "Content-Security-Policy": policy,

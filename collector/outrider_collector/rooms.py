@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,10 +23,17 @@ class RefusedError(Exception):
     """An answer other than 200, in JSON."""
 
     def __init__(
-        self, status: int, error: str, seq: int | None = None, field: str | None = None, digest: str | None = None
+        self,
+        status: int,
+        error: str,
+        seq: int | None = None,
+        field: str | None = None,
+        digest: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(error)
         self.status = status
+        self.headers = dict(headers or {})
         self.refusal = Refusal(error, seq, field, digest)
 
 

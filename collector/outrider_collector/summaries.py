@@ -31,8 +31,8 @@ from outrider.core.intervals import NOTHING, Interval, Intervals
 from outrider.core.measuring import Latencies, Rules, measure, pooled
 from outrider.core.outcome import Standing
 from outrider.core.sli import OUTCOME_NUMBER, OUTCOME_ORDER, Availability, SliceCounts
-from outrider.core.units import HOUR
-from outrider_collector.store import Columns, Excluded, Seen, Selection, Store, StoreFailedError
+from outrider.core.units import HOUR, Instant
+from outrider_collector.store import Columns, Counts, Excluded, Seen, Selection, StoreFailedError
 from outrider_collector.time_units import ALONE, Margin, cut, flat, folded
 
 MOST_KEPT = 200_000
@@ -41,6 +41,7 @@ MOST_KEPT = 200_000
 Numbers = NDArray[np.int64]
 S = TypeVar("S")
 _SPANS_KEPT = 8
+_NEAR_KEPT = 16
 _FAILURES_KEPT = 20_000
 _MOST_FAILURES = 1000
 """Rows of one outage: kinds of failure, by region."""
@@ -145,16 +146,32 @@ class _Kept(Generic[S]):
 class Summaries:
     """Makes and keeps summaries of one store's runs."""
 
-    def __init__(self, store: Store, most: int = MOST_KEPT) -> None:
+    def __init__(self, store: Counts, most: int = MOST_KEPT) -> None:
         self._store = store
         self._presences = _Kept[Presence](most)
         self._timings = _Kept[Timings](most)
         self._failures = _Kept[Columns](_FAILURES_KEPT)
         self._touched_lately = _Kept[Columns](_SPANS_KEPT)
         self._seen_lately = _Kept[list[Seen]](_SPANS_KEPT)
+        self._near_lately = _Kept[Columns](_NEAR_KEPT)
         self._stopping = threading.Event()
         self.made = 0
         """How many were counted, not found: for tests and benches."""
+
+    def near(self, selection: Selection, edges: Mapping[str, Sequence[Instant]]) -> Columns:
+        """`Store.near`; the last answers are kept, since a statement is asked for again and again."""
+        key = selection, tuple((check, tuple(of)) for check, of in edges.items())
+        found = self._near_lately.get(key)
+        if found is None:
+            found = self._store.near(selection, edges)
+            self._near_lately.put(key, found)
+        return found
+
+    def _share_with(self, other: Summaries) -> None:
+        """Keep what is counted where the other does, and stop with it."""
+        self._presences, self._timings = other._presences, other._timings
+        self._touched_lately, self._seen_lately = other._touched_lately, other._seen_lately
+        self._stopping = other._stopping
 
     def stop(self) -> None:
         """Count no more: whoever waits for an account is told that the store is closing."""

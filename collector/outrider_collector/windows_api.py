@@ -7,6 +7,7 @@ Rules
 3. A scope names checks that are known: heard of lately, or named by the agreement. Another one is refused with those
    that are known, unless the caller says that it is still to come.
 4. What comes too late is recorded all the same, and the answer says so for each guarantee, under `late`.
+5. Where access is required the author is who sent it (`access.gate.signed`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from aiohttp import web
 from outrider.core.maintenance import Act, Announcement, excused_by, histories
 from outrider.core.units import Instant, format_instant
 from outrider.core.window_acts import cancelled, completed, extended, moved, shortened
+from outrider_collector.access.gate import signed
 from outrider_collector.recurrence import RecurrenceError, occurrences
 from outrider_collector.rooms import ROOMS, RefusedError, Rooms, json_answer
 from outrider_collector.statement.values import Plain
@@ -149,6 +151,7 @@ def _covers(version: Announcement, latest: Announcement) -> bool:
 async def _announce(request: web.Request) -> web.Response:
     rooms = request.app[ROOMS]
     wanted = decode_body(await request.read(), Wanted)
+    wanted = msgspec.structs.replace(wanted, author=signed(request, wanted.author))
     windows = _windows(wanted, rooms.clock.now())
     if not wanted.allow_unknown_checks and wanted.scope != ("*",):
         await asyncio.to_thread(refuse_unknown_checks, wanted.scope, rooms)
@@ -188,13 +191,14 @@ async def _follow_up(request: web.Request) -> web.Response:
     act = request.match_info["act"]
     raw = await request.read()
     wanted = decode_body(raw, FollowUp) if raw else FollowUp(author=request.query.get("author", ""))
+    author = signed(request, wanted.author)
     for field in ("start", "end", "duration", "by", "timezone"):
         if getattr(wanted, field) is not None and field not in _FIELDS[act]:
             raise refusal(422, field, f"{act} does not take this")
     change = _change(act, wanted)
     try:
         made = await asyncio.to_thread(
-            rooms.register.change, request.match_info["window"], change, author=wanted.author, reason=wanted.reason
+            rooms.register.change, request.match_info["window"], change, author=author, reason=wanted.reason
         )
     except UnknownWindowError as error:
         raise RefusedError(404, str(error)) from None

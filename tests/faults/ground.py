@@ -25,6 +25,9 @@ from typing import Any
 import duckdb
 from processes_support import DEMO_CONFIG, until
 
+from outrider.codecs.records import encode_record
+from outrider.core.units import MINUTE
+from outrider.core.wire import Phases, RunRecord, StepRecord
 from outrider.spool import conservation
 
 HUB = "10.213.0.1"
@@ -136,7 +139,7 @@ class Trial:
 
     def start_collector(self) -> None:
         file = self.folder / "collector.yaml"
-        file.write_text((DEMO_CONFIG / "collector.yaml").read_text() + "access: open\n" * _has_access())
+        file.write_text((DEMO_CONFIG / "collector.yaml").read_text() + "access: open\n")
         self.start("collector", "collector", "--config", str(file), environment=self.environment())
         until("the collector answers", lambda: fetch(f"http://{HUB}:{COLLECTOR_PORT}/-/healthy"), PATIENCE_S)
 
@@ -278,8 +281,12 @@ def ask(store: Path, sql: str) -> list[Any]:
         return database.execute(sql).fetchall()
 
 
-def _has_access() -> bool:
-    """Whether this collector wants to be told that it is open beyond loopback."""
-    from outrider_collector.config import CollectorFile
-
-    return "access" in CollectorFile.__struct_fields__
+def result(number: int, at: int = 1_780_000_020_000_000) -> bytes:
+    """A record's bytes, of the size that a scenario of two steps has."""
+    phases = Phases(1000, 2000, 3000, 400, 50_000, 600)
+    steps = tuple(StepRecord(f"step {n}", "ok", "", "", 200_000, phases, 200) for n in range(2))
+    return encode_record(RunRecord(
+        check=f"check-{number % 3}", scenario="eligibility", region="us-east", purpose="probe",
+        scheduled_at=at, started_at=at, interval=MINUTE, latency=400_000 + number, outcome="ok", fault="none",
+        clock_offset=0, clock_error=1000, phases=phases, steps=steps,
+    ))  # fmt: skip

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from processes_support import until
 
-from faults.ground import REGIONS, Sum, Trial, ask
+from faults.ground import REGIONS, Sum, Trial, ask, read_totals, records, stored
 
 Entered = Callable[[str, Sum, str], None]
 KILLS = int(os.environ.get("FAULTS_KILLS", "10"))
@@ -91,10 +91,21 @@ def test_a_cloned_folder_mixes_nothing_and_doubles_nothing(trial: Trial, entered
         trial.store, "SELECT count(*) FROM (SELECT 1 FROM runs GROUP BY ts, check_id, region HAVING count(*) > 1)"
     )
     epochs = ask(trial.store, "SELECT count(DISTINCT epoch) FROM runs")[0][0]
-    rows = ask(trial.store, "SELECT count(*) FROM runs")[0][0]
-    entered(
-        "F20 agent's folder cloned", Sum(rows, rows, 0, twice[0][0], 0, 0), f"{epochs} epochs, no run in two of them"
+    rows = stored(trial.store)
+    promised = {
+        (f"{one}-1", read_totals(trial.spool(region)).epoch, seq): digest[:16]
+        for region in (one, other)
+        for seq, digest in records(trial.spool(region))
+    }
+    came = Sum(
+        promised=len(promised),
+        delivered=sum(rows.values()),
+        missing=sum((*key, digest) not in rows for key, digest in promised.items()),
+        twice=sum(n - 1 for n in rows.values()) + twice[0][0],
+        wrong=sum(promised.get(key[:3], key[3]) != key[3] for key in rows),
+        declared=0,
     )
+    entered("F20 agent's folder cloned", came, f"{epochs} epochs, no run in two of them")
 
 
 def test_a_collector_restored_from_a_backup_is_made_complete_again(trial: Trial, entered: Entered) -> None:

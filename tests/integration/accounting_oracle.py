@@ -7,7 +7,7 @@ shares are fractions of whole numbers. Sets of instants are lists of (start, end
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from itertools import pairwise
@@ -42,7 +42,8 @@ class Recorded:
 
 @dataclass(frozen=True)
 class World:
-    """All there is to know. `periods` names the calendar period that an instant belongs to, as (start, end)."""
+    """All there is to know. `periods` names the calendar period that an instant belongs to, as (start, end). `scope` is
+    who was heard of, where that is told and not found."""
 
     guarantee: Guarantee
     start: int
@@ -53,6 +54,7 @@ class World:
     announcements: Sequence[Announcement]
     expiries: Sequence[tuple[str, int, int]]
     periods: Callable[[int], tuple[int, int]]
+    scope: dict[str, set[str]] | None = None
 
 
 @dataclass
@@ -172,6 +174,8 @@ def in_scope(world: World) -> dict[str, set[str]]:
     """check -> regions: whoever was heard of in the measured time or the week before it."""
     span = measured(world)
     assert span is not None
+    if world.scope is not None:
+        return world.scope
     found: dict[str, set[str]] = {check: set() for check in world.guarantee.named_checks}
     for each in known_runs(world):
         if span[0] - SEVEN_DAYS <= each.sent_at < span[1]:
@@ -351,3 +355,56 @@ def response(world: World, *, raw: bool) -> Timed:
                 latencies.append(each.run.latency)
     within = sum(latency <= limit for latency in latencies)
     return Timed(within, tuple(latencies), counts[Standing.BAD], counts[Standing.PARTNER], counts[Standing.VOID])
+
+
+# --- runs near an edge -----------------------------------------------------------------------------------------------
+
+
+def counts_at(world: World, check: str, instant: int) -> tuple[bool, bool]:
+    """Whether an instant is in what is judged, and whether it is excused there."""
+    span = measured(world)
+    assert span is not None
+    return span[0] <= instant < span[1], inside(excused(world, check), instant)
+
+
+def uncertain(world: World) -> list[tuple[Recorded, int]]:
+    """The runs that may have been sent on the other side of an edge, with that edge: where an instant counts, and the
+    one before does not, or the other way round. While a period runs, what is judged of it has no end yet."""
+    span = measured(world)
+    assert span is not None
+    found = []
+    counted = {Standing.GOOD, Standing.BAD}
+    if world.guarantee.limit is None:
+        counted.add(Standing.PARTNER)
+    for each in known_runs(world):
+        check = each.run.check
+        if check not in in_scope(world) or standing(world, each) not in counted:
+            continue
+        error = each.run.clock_error or 0
+        possible = {at for pair in excused(world, check) for at in pair} | {span[0]}
+        if span[1] == world.end:
+            possible.add(span[1])
+        near = []
+        for edge in possible:
+            (was_judged, was_excused), (is_judged, is_excused) = (
+                counts_at(world, check, at) for at in (edge - 1, edge)
+            )
+            if (was_judged and not was_excused) == (is_judged and not is_excused):
+                continue
+            reaches_it = each.sent_at + error >= edge if each.sent_at < edge else each.sent_at - error < edge
+            if reaches_it:
+                near.append((abs(each.sent_at - edge), edge))
+        if near:
+            found.append((each, min(near)[1]))
+    return found
+
+
+def on_the_other_side(world: World) -> World:
+    """The other reading: each such run just across its edge."""
+    moved = {}
+    for each, edge in uncertain(world):
+        to = edge if each.sent_at < edge else edge - 1
+        moved[id(each)] = Recorded(
+            replace(each.run, started_at=each.run.started_at + to - each.sent_at), each.recorded_at
+        )
+    return replace(world, runs=[moved.get(id(each), each) for each in world.runs], scope=in_scope(world))

@@ -49,6 +49,10 @@ class SettableClock:
         self.at = at
         self.elapsed: Duration = 0
 
+    def pass_time(self, duration: Duration) -> None:
+        """For both clocks alike; to set `at` is to set the wall clock."""
+        self.at, self.elapsed = self.at + duration, self.elapsed + duration
+
     def now(self) -> Instant:
         return self.at
 

@@ -117,7 +117,8 @@ async def scripted(*script: Reply) -> AsyncIterator[Scripted]:
 
 
 def accepts(made: Batch, **changes: Any) -> web.Response:
-    facts = {"high_water": made.entries[-1].seq, "stored": len(made.entries), "duplicates": 0, "received_at": NOON,
+    high_water = made.entries[-1].seq if made.entries else 0
+    facts = {"high_water": high_water, "stored": len(made.entries), "duplicates": 0, "received_at": NOON,
              "answered_at": NOON, "recorded_at": NOON}  # fmt: skip
     return web.Response(body=encode_answer(BatchAnswer(**{**facts, **changes})))
 

@@ -38,6 +38,7 @@ from outrider_collector.intake import Intake
 from outrider_collector.statement import make_statement
 from outrider_collector.store import NewRecord
 from outrider_collector.store.duckdb_store import DuckdbStore
+from outrider_collector.uncertain import add_uncertain
 
 NEW_YORK = ZoneInfo("America/New_York")
 BASES = tuple(
@@ -231,6 +232,30 @@ def test_the_accounts_of_any_small_world_are_those_of_the_rules_read_aloud(world
     with kept(world) as store:
         made = account(store, world)
         compare(world, made)
+
+
+@settings(max_examples=150, deadline=None)
+@given(worlds())
+def test_the_other_reading_of_runs_near_an_edge_is_the_account_of_a_world_where_they_are_across_it(
+    world: World,
+) -> None:
+    with kept(world) as store:
+        made = accountant(store, world)
+        basis = made.basis(Interval(world.start, world.end), world.as_of, world.announcements)
+        of = made.account(world.guarantee, basis)
+        plain: dict[str, Any] = {}
+        others: list[Account] = []
+
+        def read(each: Account) -> dict[str, Any]:
+            others.append(each)
+            return {"verdict": each.judgement.verdict.value, "reason": "", "adjusted": None}
+
+        add_uncertain(plain, of, made, basis, read)
+        near = oracle.uncertain(world) if of.measured is not None else []
+        assert plain.get("uncertain", {"runs": 0})["runs"] == len(near)
+        if near:
+            compare(oracle.on_the_other_side(world), others[0])
+            assert made.account(world.guarantee, basis) == of, "one reading never takes the other's counts"
 
 
 # --- what the parties rely on ----------------------------------------------------------------------------------------

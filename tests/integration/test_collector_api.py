@@ -30,7 +30,8 @@ from outrider.core.wire import Batch, Phases, StepRecord
 from outrider.strict_yaml import ConfigError
 from outrider_collector.app import LARGEST_BODY, LARGEST_OPENED, LONGEST_PERIOD
 from outrider_collector.config import CollectorConfig, load_collector
-from outrider_collector.intake import Extents, Intake
+from outrider_collector.extents import Extents
+from outrider_collector.intake import Intake
 from outrider_collector.main import opened
 from outrider_collector.store import NewRecord, StoreFailedError
 from outrider_collector.store.duckdb_store import DuckdbStore
@@ -765,11 +766,11 @@ async def test_the_metrics_say_what_came_in_and_what_each_agent_counts(collector
         'outrider_agent_last_seen_timestamp_seconds{agent="we\\"st\\\\-1",region="we\\"st\\\\"} 1.7815248e+09',
     ):
         assert line in lines
-    await collector.send(batch(counts={"scheduled": 8, "waiting": 3}))
+    await collector.send(batch(epoch="e2", counts={"scheduled": 8, "waiting": 3}))
     ledger = [line for line in (await collector.get("/metrics")).raw.decode().splitlines() if "runs_ledger{" in line]
     assert ledger == [
-        'outrider_runs_ledger{agent="east-1",epoch="e1",region="east",term="scheduled"} 8.0',
-        'outrider_runs_ledger{agent="east-1",epoch="e1",region="east",term="waiting"} 3.0',
+        'outrider_runs_ledger{agent="east-1",epoch="e2",region="east",term="scheduled"} 8.0',
+        'outrider_runs_ledger{agent="east-1",epoch="e2",region="east",term="waiting"} 3.0',
     ]
 
 

@@ -45,7 +45,9 @@ VOID = {"br", "img", "link", "meta", "hr", "input"}
 
 
 class SettableClock:
-    """Stands still until told otherwise; both clocks move together."""
+    """Stands still until told otherwise; all its clocks move together."""
+
+    boot = "b00t"
 
     def __init__(self, at: Instant) -> None:
         self.at = at
@@ -54,6 +56,9 @@ class SettableClock:
         return self.at
 
     def monotonic(self) -> Duration:
+        return self.at
+
+    def boottime(self) -> Duration:
         return self.at
 
 

@@ -34,7 +34,7 @@ from outrider.spool import Outbox, conservation
 from outrider_collector.intake import ConflictError
 
 MOST_ROUNDS = 40
-TRIGGER = "CREATE TRIGGER no BEFORE INSERT ON reports BEGIN SELECT RAISE(ABORT, 'no room'); END"
+TRIGGER = "CREATE TRIGGER no BEFORE INSERT ON minutes BEGIN SELECT RAISE(ABORT, 'no room'); END"
 
 
 async def at_once(_: float) -> None:

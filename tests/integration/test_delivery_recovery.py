@@ -350,7 +350,7 @@ async def test_a_ledger_that_cannot_be_written_is_503_and_the_batch_is_a_duplica
     collector: Collector,
 ) -> None:
     ledger = collector.rooms.intake.ledger
-    ledger._database.execute("CREATE TRIGGER no BEFORE INSERT ON reports BEGIN SELECT RAISE(ABORT, 'no'); END")
+    ledger._database.execute("CREATE TRIGGER no BEFORE INSERT ON minutes BEGIN SELECT RAISE(ABORT, 'no'); END")
     refused = await collector.send(batch(run(NOON)))
     assert (refused.http, refused.headers["Retry-After"]) == (503, "1")
     ledger._database.execute("DROP TRIGGER no")

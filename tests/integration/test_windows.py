@@ -18,6 +18,8 @@ from aiohttp import web
 from collector_support import G1, NOON, Answer, Collector, SettableClock, batch, collecting, run
 from polling_support import until, until_true
 
+from outrider.collector_access import CollectorAccess
+from outrider.collector_client import Endpoint
 from outrider.commands.processes import serving
 from outrider.commands.window import _signed
 from outrider.core.guarantee import Agreement
@@ -295,8 +297,10 @@ async def test_a_container_without_a_user_signs_by_number(monkeypatch: pytest.Mo
         raise KeyError("uid not found")
 
     monkeypatch.setattr("getpass.getuser", nobody)
-    assert _signed(Namespace(author="")) == {"author": f"user {os.getuid()}"}
-    assert _signed(Namespace(author="anna")) == {"author": "anna"}
+    stranger = Endpoint("http://127.0.0.1:8080", CollectorAccess())
+    assert _signed(Namespace(author="", collector=stranger)) == {"author": f"user {os.getuid()}"}
+    assert _signed(Namespace(author="anna", collector=stranger)) == {"author": "anna"}
+    assert _signed(Namespace(author="", collector=Endpoint(stranger.url, CollectorAccess(token="orp_x")))) == {}
 
 
 async def test_what_was_changed_by_hand_stands_until_the_calendar_says_something_new(collector: Collector) -> None:

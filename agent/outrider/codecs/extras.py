@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 EXTRAS = {
+    "check-sets": ("cryptography", "cryptography"),
     "dns": ("dns", "dnspython"),
     "iso8583": ("iso8583", "pyiso8583"),
     "tls": ("cryptography", "cryptography"),

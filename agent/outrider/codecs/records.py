@@ -19,6 +19,9 @@ MOST_ENTRIES = 5_000
 MOST_COUNTS = 64
 """The most running totals in one batch."""
 
+MOST_LETTERS = 60
+"""Of the software's version, and of a count's name."""
+
 MOST_LOST = 1_000
 """The most ranges that one batch declares lost."""
 
@@ -133,6 +136,9 @@ def decode_batch(raw: bytes) -> Batch:
         raise BatchError(f"the records of a batch are numbered up to {_LARGEST}")
     if len(wire.counts) > MOST_COUNTS or any(abs(count) > _LARGEST for count in wire.counts.values()):
         raise BatchError(f"a batch has at most {MOST_COUNTS} counts, none beyond {_LARGEST}")
+    # These are kept for every minute: what is said there must be short.
+    if not all(_is_short(word) for word in (wire.software, *wire.counts)):
+        raise BatchError(f"software and names of counts have {MOST_LETTERS} printable characters at most")
     if len(wire.stamps) > MOST_ENTRIES or any(not 0 < each.recorded_at <= _LARGEST for each in wire.stamps):
         raise BatchError(f"a batch has at most {MOST_ENTRIES} stamps, each an instant from 1 to {_LARGEST}")
     if len(wire.lost) > MOST_LOST or any(not _is_loss(each) for each in wire.lost):
@@ -157,6 +163,10 @@ def decode_batch(raw: bytes) -> Batch:
         lost=wire.lost,
         clock=wire.clock,
     )
+
+
+def _is_short(word: str) -> bool:
+    return len(word) <= MOST_LETTERS and word.isprintable()
 
 
 def _is_loss(lost: Lost) -> bool:

@@ -12,11 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from outrider.agent_http import AgentMetrics, Readiness, build_app
+from outrider.check_set_client import CheckSetClient
+from outrider.check_sets import MOST_CHECKS
 from outrider.clock import SystemClock
+from outrider.collector_access import CollectorAccess
 from outrider.collector_clock import CollectorClock
 from outrider.commands import BAD_CONFIG, FAILED, PASS, complain
 from outrider.commands.agent_doctor import doctor
-from outrider.commands.processes import log_to_stderr, reload_on_hangup, run_on_loop, serving, stop_on_signals
+from outrider.commands.collector_options import is_in_the_clear
+from outrider.commands.processes import kept_up, log_to_stderr, reload_on_hangup, run_on_loop, serving, stop_on_signals
 from outrider.config import AgentConfig, load_agent
 from outrider.core.units import SECOND, Duration
 from outrider.purse import Withheld
@@ -70,7 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
 async def _serve(path: Path, config: AgentConfig, outbox: Outbox, clock: SystemClock, *, with_stdin: bool) -> int:
     log = log_to_stderr(f"agent {config.name}")
     # Names are resolved in these threads: one that hangs must not keep the others waiting.
-    threads = ThreadPoolExecutor(max_workers=max(16, 2 * len(config.checks)), thread_name_prefix="resolve")
+    most = len(config.checks) + (0 if config.granted is None else MOST_CHECKS)
+    threads = ThreadPoolExecutor(max_workers=max(16, 2 * most), thread_name_prefix="resolve")
     asyncio.get_running_loop().set_default_executor(threads)
     if outbox.set_aside is not None:
         log.warning(
@@ -83,6 +88,7 @@ async def _serve(path: Path, config: AgentConfig, outbox: Outbox, clock: SystemC
         path, config, clock=clock, outbox=outbox, transport=transport, lag=lag, keep_to=transport.keep_to
     )
     collector_clock = CollectorClock(clock, config.clock_path)
+    access = CollectorAccess(config.collector_files)
     shipper = Shipper(
         outbox,
         url=config.collector_url,
@@ -91,6 +97,7 @@ async def _serve(path: Path, config: AgentConfig, outbox: Outbox, clock: SystemC
         collector_clock=collector_clock,
         interval=config.ship_interval,
         warn=log.warning,
+        access=access,
     )
     metrics = AgentMetrics(outbox, shipper, config.region)
     metrics.follow(configured)
@@ -101,20 +108,31 @@ async def _serve(path: Path, config: AgentConfig, outbox: Outbox, clock: SystemC
     stop_on_signals(runner.stop, with_stdin=with_stdin)
     reload = _reload(configured, log)
     reload_on_hangup(reload)
+    offers = CheckSetClient(configured, access=access, info=log.info, warn=log.warning)
+    if configured.sets.refusal is not None:
+        log.warning("the check set that was taken before is not in force: %s", configured.sets.refusal.words)
     readiness = Readiness(lambda: "" if runner.checks else f"no check is configured for region {config.region}")
     pages = build_app(metrics, readiness, reload, configured.shown)
     try:
         async with serving(pages, *config.listen) as url:
-            log.info("%d checks from %s, spool %s, metrics at %s/metrics", len(config.checks), config.region,
-                     config.spool_path, url)  # fmt: skip
+            log.info("%d checks from %s, spool %s, metrics at %s/metrics", len(configured.config.checks),
+                     config.region, config.spool_path, url)  # fmt: skip
+            if is_in_the_clear(config.collector_url):
+                log.warning("results and the credential go to %s in the clear; https ends that", config.collector_url)
             if not config.references:
                 log.info("no reference targets: an outage of this agent's own line would count against the service")
             # What is there now stays: the collector of garbage need not look at it again.
             gc.collect()
             gc.freeze()
             await shipper.greet(_GREETING)
-            beside = lag.watch(), shipper.run(), configured.references.watch(), configured.watch(_tell_of(log))
-            background = [asyncio.create_task(each) for each in beside]
+            beside = (
+                lag.watch,
+                shipper.run,
+                configured.references.watch,
+                lambda: configured.watch(_tell_of(log)),
+                offers.run,
+            )
+            background = [asyncio.create_task(kept_up(each, log.error)) for each in beside]
             await runner.run()
             for task in background:
                 task.cancel()

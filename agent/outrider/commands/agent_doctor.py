@@ -7,6 +7,7 @@ and does without them where they do not answer. Exit 0 sound, 1 trouble, 104 bad
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ import aiohttp
 import msgspec
 
 from outrider.clock import Clock
+from outrider.collector_access import AccessFileError, CollectorAccess
 from outrider.commands import FAILED, PASS
 from outrider.config import AgentConfig
 from outrider.core.units import MINUTE, SECOND, Duration, format_duration, format_instant
@@ -64,19 +66,24 @@ async def doctor(config: AgentConfig, clock: Clock, *, as_json: bool) -> int:
 
 
 async def _ask(config: AgentConfig) -> Live:
+    access = CollectorAccess(config.collector_files)
     host, port = config.listen
     own = f"http://{f'[{host}]' if ':' in host else host}:{port}/metrics"
     timeout = aiohttp.ClientTimeout(total=_PATIENCE_S)
     async with aiohttp.ClientSession(timeout=timeout) as session:
         own_text, own_trouble = await _text(session, own)
-        _, collector_trouble = await _text(session, config.collector_url.rstrip("/") + "/-/healthy")
+        try:
+            tls = await asyncio.to_thread(access.tls) if config.collector_url.startswith("https:") else True
+            _, collector_trouble = await _text(session, config.collector_url.rstrip("/") + "/-/healthy", tls)
+        except AccessFileError as error:
+            collector_trouble = str(error)
     return Live(None if own_trouble else _gauges(own_text), collector_trouble)
 
 
-async def _text(session: aiohttp.ClientSession, url: str) -> tuple[str, str]:
+async def _text(session: aiohttp.ClientSession, url: str, tls: ssl.SSLContext | bool = True) -> tuple[str, str]:
     """What a URL answers, and why it did not."""
     try:
-        async with session.get(url, allow_redirects=False) as response:
+        async with session.get(url, ssl=tls, allow_redirects=False) as response:
             text = await response.text()
             return text, "" if response.status == 200 else f"HTTP {response.status}: {printable(text[:200].strip())}"
     except (aiohttp.ClientError, TimeoutError, OSError, UnicodeDecodeError, ValueError) as error:

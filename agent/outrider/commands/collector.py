@@ -22,6 +22,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _serve(path: Path, *, with_stdin: bool) -> int:
+    from outrider_collector.access.settings import told_at_start
+    from outrider_collector.access.tls import TlsError, keep_current, server_context
     from outrider_collector.config import load_collector
     from outrider_collector.main import opened
     from outrider_collector.store import StoreFailedError
@@ -32,12 +34,23 @@ async def _serve(path: Path, *, with_stdin: bool) -> int:
         complain(error)
         return BAD_CONFIG
     log = log_to_stderr("collector")
+    try:
+        tls = server_context(config.access.tls) if config.access.tls else None
+    except TlsError as error:
+        log.error("%s", error)
+        return BAD_CONFIG
     stop = asyncio.Event()
     stop_on_signals(stop.set, with_stdin=with_stdin)
     try:
-        async with opened(config, SystemClock()) as app, serving(app, *config.listen) as url:
+        async with opened(config, SystemClock()) as app, serving(app, *config.listen, tls) as url:
             log.info("store %s, page at %s/", config.store, url)
+            for line in told_at_start(config.access, config.listen[0], config.store):
+                log.info("%s", line)
+            watching = [asyncio.create_task(keep_current(tls, config.access.tls))] if tls and config.access.tls else []
             await stop.wait()
+            for each in watching:
+                each.cancel()
+            await asyncio.gather(*watching, return_exceptions=True)
     except StoreFailedError as error:
         log.error("%s", error)
         return FAILED

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from outrider.collector_client import DEFAULT_URL, CollectorError, ask
+from outrider.collector_client import CollectorError, ask
 from outrider.commands import BAD_CONFIG, FAILED, INCONCLUSIVE, MISSED, PASS, report_issued
+from outrider.commands.collector_options import add_collector, endpoint
 from outrider.commands.processes import run_on_loop
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     report_issued.add(parser, which)
     parser.add_argument("--to", metavar="TIME", help="with --from")
     parser.add_argument("--as-of", metavar="TIME", help="as the facts stood then; now without")
-    parser.add_argument("--collector", default=DEFAULT_URL, metavar="URL", help="default: %(default)s")
+    add_collector(parser)
     out = parser.add_mutually_exclusive_group()
     out.add_argument("--json", action="store_true", help="the statement as JSON")
     out.add_argument("--csv", metavar="FILE", help="write it as CSV, a row for each fact; - is standard output")
@@ -58,6 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
         return BAD_CONFIG
     answer: dict[str, Any] | None = None
     try:
+        if not arguments.statement:
+            arguments.collector = endpoint(arguments)
         if arguments.revisions or arguments.compare:
             return report_issued.listed(arguments)
         if arguments.issue or arguments.revision is not None:

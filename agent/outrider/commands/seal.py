@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
-from outrider.collector_client import DEFAULT_URL, CollectorError, ask
+from outrider.collector_client import CollectorError, ask
 from outrider.commands import BAD_CONFIG, FAILED, PASS
+from outrider.commands.collector_options import add_collector, endpoint
 from outrider.commands.processes import run_on_loop
 
 
@@ -18,7 +19,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--list", action="store_true", help="every seal so far; seals nothing")
     what.add_argument("--today", action="store_true", help="seal days that are not over too, marked as partial")
     what.add_argument("--public-key", action="store_true", help="the public key in PEM, for the other party")
-    parser.add_argument("--collector", default=DEFAULT_URL, metavar="URL", help="default: %(default)s")
+    add_collector(parser)
     parser.add_argument("--json", action="store_true", help="as JSON")
 
 
@@ -27,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     method = "GET" if arguments.public_key or arguments.list else "POST"
     try:
         query = {"today": "true"} if arguments.today else {}
-        answer = run_on_loop(ask(arguments.collector, path, method=method, query=query))
+        answer = run_on_loop(ask(endpoint(arguments), path, method=method, query=query))
     except CollectorError as error:
         print(f"outrider seal: {error}", file=sys.stderr)
         return BAD_CONFIG if error.refused else FAILED

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from outrider.check_sets import read_offline
 from outrider.commands import BAD_CONFIG, PASS, complain
 from outrider.config import AgentConfig, load_agent, load_scenario
 from outrider.core.guarantee import Agreement
@@ -78,10 +79,12 @@ def _load(path: Path) -> Any:
         from outrider_collector.config import load_collector
 
         return load_collector(path)
+    if "checks" in keys and keys <= {"checks", "scenarios", "for"}:
+        return read_offline(path)
     if "checks" in keys:
         return load_agent(path, os.environ)
     raise located.error(
-        (), "this is no scenario (steps), agreement (guarantees), collector (agreement) or agent (checks)"
+        (), "this is no scenario (steps), agreement (guarantees), collector (agreement), agent or check set (checks)"
     )
 
 

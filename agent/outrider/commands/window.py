@@ -16,8 +16,9 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from outrider.collector_client import DEFAULT_URL, CollectorError, ask, ask_for_text, send_text
+from outrider.collector_client import CollectorError, ask, ask_for_text, send_text
 from outrider.commands import BAD_CONFIG, FAILED, PASS, verify_window
+from outrider.commands.collector_options import add_collector, endpoint
 from outrider.commands.processes import run_on_loop
 from outrider.commands.window_yaml import windows_yaml
 from outrider.redact import printable
@@ -27,10 +28,10 @@ _TIME = "with an offset, like 2026-06-01T22:00:00-04:00, or a wall time of --tim
 
 def add(parser: argparse.ArgumentParser) -> None:
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--collector", default=DEFAULT_URL, metavar="URL", help="default: %(default)s")
+    add_collector(common)
     common.add_argument("--json", action="store_true", help="as JSON")
     signed = argparse.ArgumentParser(add_help=False)
-    signed.add_argument("--author", default="", help="default: who you are logged in as")
+    signed.add_argument("--author", default="", help="default: who you are to the collector, or here")
     zoned = argparse.ArgumentParser(add_help=False)
     zoned.add_argument("--timezone", metavar="ZONE", help="of times without an offset, like America/New_York")
     acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")
@@ -92,6 +93,7 @@ def _add_end(parser: argparse.ArgumentParser, *, is_required: bool) -> None:
 def run(arguments: argparse.Namespace) -> int:
     try:
         _refuse_unsendable(arguments)
+        arguments.collector = endpoint(arguments)
         if arguments.act == "verify":
             return verify_window.run(arguments)
         if arguments.act == "export" and arguments.json and arguments.yaml:
@@ -220,6 +222,9 @@ def _given(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
 
 
 def _signed(arguments: argparse.Namespace) -> dict[str, str]:
+    """Whom a token speaks for the collector knows; without one it takes our word."""
+    if not arguments.author and arguments.collector.has_token:
+        return {}
     return {"author": arguments.author or _logged_in()}
 
 

@@ -10,15 +10,23 @@ Rules
 4. Of two estimates whose error bars meet, the one with the shorter bar stays. Where they do not meet, a clock was set:
    the newer one stays.
 5. An estimate belongs to one boot of one machine.
+6. An exchange places nothing in which the collector's clock was set: where the collector says that it took less time
+   than none, or longer than the whole exchange.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from outrider.core.units import SECOND, Duration, Instant
+from outrider.core.units import MILLISECOND, SECOND, Duration, Instant
 
 DRIFT_PPM = 15
+_SLEWED: Duration = 20 * MILLISECOND
+"""How much longer the collector may seem to have taken than the exchange: a clock that is slewed runs up to 500 ppm
+fast, and exchanges end after half a minute."""
+
+_LAST_INSTANT: Instant = 2**53 - 1
+
 LARGEST_ERROR: Duration = SECOND
 """A run whose instant is less certain than this is void (R1 of the accounts)."""
 
@@ -57,6 +65,11 @@ class Estimate:
         way = max(0, round_trip - (answered_at - received_at))
         middle = sent_at + round_trip // 2
         return cls((received_at + answered_at) // 2 - middle, -(-way // 2), middle, boot)
+
+    @staticmethod
+    def is_possible(received_at: Instant, answered_at: Instant, round_trip: Duration) -> bool:
+        """Whether an exchange can place the collector's clock (rule 6)."""
+        return 0 < received_at <= answered_at <= _LAST_INSTANT and answered_at - received_at <= round_trip + _SLEWED
 
     def error_at(self, boottime: Duration) -> Duration:
         """The half width of the error bar at a reading of the boot clock, before or after (rule 3)."""

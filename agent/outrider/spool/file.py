@@ -19,8 +19,6 @@ Not safe for threads: one thread uses it (see `outrider.spool.outbox`).
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import os
 import secrets
@@ -28,11 +26,11 @@ import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
 
 from outrider.clock import Clock
 from outrider.core.units import MINUTE, Duration, Instant
 from outrider.core.wire import Entry, Stamp, digest
+from outrider.spool.place import SpoolError, is_damage, locked, set_file_aside
 from outrider.spool.recall import Recalled, keep_stamps, recalled
 from outrider.spool.room import SPARE_PAGES, STRIPS, Room, note_losses
 from outrider.spool.salvage import Salvaged, salvaged
@@ -61,13 +59,6 @@ _READ = f"SELECT {_COLUMNS} FROM records WHERE seq > ? ORDER BY seq LIMIT ?"
 _READ_ONE = f"SELECT {_COLUMNS} FROM records WHERE seq = ? AND seq > ?"
 _ROWS = "SELECT (SELECT count(*) FROM facts) + (SELECT count(*) FROM records)"
 _UPSERT_FACT = "INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-
-
-_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_FORMAT)
-
-
-class SpoolError(Exception):
-    """The spool cannot be used; the message says why and what to do."""
 
 
 class _DamagedError(Exception):
@@ -99,7 +90,7 @@ class SpoolFile:
         self.control_number = 1
         self._kept = Counter[str](), 0, "", 1
         self._written = ""
-        self._lock = _lock(path)
+        self._lock = locked(path)
         try:
             self._open()
         except BaseException:
@@ -193,7 +184,7 @@ class SpoolFile:
         self.acknowledged = max(self.acknowledged, last)
         keep_stamps(self._database, [each for each in stamps if each.seq <= self.acknowledged])
         now = self._clock.now()
-        if now - self._purged_at > MINUTE:
+        if abs(now - self._purged_at) > MINUTE:  # the clock may have been set back
             self._purge(now)
 
     def _purge(self, now: Instant) -> None:
@@ -290,7 +281,7 @@ class SpoolFile:
             try:
                 self._connect()
             except _DamagedError:
-                self.set_aside = _set_file_aside(self.path, self._clock.now())
+                self.set_aside = set_file_aside(self.path, self._clock.now())
                 self._connect(salvaged(self.set_aside))
         except (sqlite3.Error, OSError, _DamagedError) as error:
             raise SpoolError(f"cannot use {self.path}: {error}; what is in it was left as it is") from error
@@ -303,7 +294,7 @@ class SpoolFile:
             self._prepare(saved)
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the message itself may hold damaged text
             self._database.close()
-            if _is_damage(error):
+            if is_damage(error):
                 raise _DamagedError(str(error)) from error
             raise
         except BaseException:
@@ -358,38 +349,3 @@ class SpoolFile:
 
 def _new_epoch() -> str:
     return secrets.token_hex(8)
-
-
-def _is_damage(error: Exception) -> bool:
-    """Whether the file itself is unsound, rather than the place where it lies."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
-    return code & 0xFF in _DAMAGE or code in (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_CORRUPTFS)
-
-
-def _lock(path: Path) -> IO[str]:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(f"{path}.lock", "a+", encoding="utf-8")  # noqa: SIM115 - held open as long as the spool is
-    except OSError as error:
-        raise SpoolError(f"cannot make {path}: {error.strerror}") from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.seek(0)
-        owner = file.read(20).strip() or "unknown"
-        file.close()
-        raise SpoolError(f"{path} is in use by process {owner}; give each agent a spool of its own") from None
-    with contextlib.suppress(OSError):  # a courtesy to whoever comes second; on a full disk there is none
-        os.ftruncate(file.fileno(), 0)
-        os.write(file.fileno(), str(os.getpid()).encode())
-    return file
-
-
-def _set_file_aside(path: Path, now: Instant) -> Path:
-    """Rename the file and what SQLite keeps beside it; never delete (rule 3)."""
-    while (aside := path.with_name(f"{path.name}.set-aside-{now}")).exists():
-        now += 1
-    for suffix in ("", "-wal", "-shm"):
-        if (own := Path(f"{path}{suffix}")).exists():
-            own.rename(f"{aside}{suffix}")
-    return aside

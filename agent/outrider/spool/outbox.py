@@ -20,7 +20,8 @@ from typing import Any, TypeVar
 from outrider.clock import Clock
 from outrider.core.units import DAY, Duration
 from outrider.core.wire import Entry, Stamp
-from outrider.spool.file import DEFAULT_QUOTA, SpoolError, SpoolFile
+from outrider.spool.file import DEFAULT_QUOTA, SpoolFile
+from outrider.spool.place import SpoolError
 from outrider.spool.recall import Recalled
 from outrider.spool.totals import WENT
 

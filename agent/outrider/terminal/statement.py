@@ -61,6 +61,9 @@ def _show_guarantee(out: Console, guarantee: Plain) -> None:
     out.print()
     out.print(f"[bold]{guarantee['id']}[/] {verdict(guarantee['verdict'])}: {escape(guarantee['reason'])}")
     out.print(f"  {escape(guarantee['margin']['text'])}")
+    if uncertain := guarantee.get("uncertain"):
+        text = escape(uncertain["text"])
+        out.print(f"  [yellow]{text}[/]" if uncertain["differs"] else f"  {text}")
     if silent := _silent(guarantee):
         out.print(f"  [yellow]no run from {escape(', '.join(silent))}[/]")
     if guarantee["periods"]:

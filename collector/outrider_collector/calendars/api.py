@@ -6,19 +6,20 @@ The libraries that read and write them are loaded when the first calendar comes,
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
+from outrider_collector.access.gate import is_known, signed
 from outrider_collector.rooms import ROOMS, Rooms, json_answer
 from outrider_collector.statement.values import Plain
 from outrider_collector.statement.windows import announcement
 from outrider_collector.window_fields import known_checks, read_flag, read_zone, refusal, unknown_check
 
 if TYPE_CHECKING:
-    from outrider_collector.calendars.reading import Reading
+    from outrider_collector.calendars.reading import Reading, Said
 
 _FORMATS = ("ics", "yaml")
 _IMPORT_FIELDS = ("calendar", "format", "timezone", "scope", "author", "allow_unknown_checks", "dry_run")
@@ -34,6 +35,8 @@ class CalendarText:
     author: str = ""
     allow_unknown_checks: bool = False
     format: str = "ics"
+    is_signed: bool = False
+    """Whether the author proved who they are: what a file says of authors is a note then."""
 
 
 def add_exchange(app: web.Application) -> None:
@@ -63,9 +66,10 @@ async def _import(request: web.Request) -> web.Response:
         calendar,
         read_zone(query.get("timezone")),
         tuple(query.getall("scope", ["*"])),
-        query.get("author", ""),
+        signed(request, query.get("author", "")),
         allow_unknown_checks=read_flag("allow_unknown_checks", query.get("allow_unknown_checks")),
         format=query.get("format", "ics"),
+        is_signed=is_known(request),
     )
     if wanted.format not in _FORMATS:
         raise refusal(422, "format", f"{wanted.format[:40]!r} is none of {', '.join(_FORMATS)}")
@@ -105,6 +109,8 @@ def _taken(rooms: Rooms, wanted: CalendarText, reading: Reading, is_trial: bool)
         for said in reading.said:
             if not said.is_off and (mistake := unknown_check(said.scope, known)):
                 raise CalendarError(said.line, f"scope: {mistake}")
+    if wanted.is_signed:
+        reading = replace(reading, said=tuple(_noted(each, wanted.author) for each in reading.said))
     author = wanted.author or f"calendar {wanted.name}"
     found = rooms.register.together(lambda desk: record(desk, wanted.name, author, reading), is_trial=is_trial)
     return {
@@ -114,3 +120,8 @@ def _taken(rooms: Rooms, wanted: CalendarText, reading: Reading, is_trial: bool)
         "unchanged": found.unchanged,
         "left_alone": found.left_alone,
     }
+
+
+def _noted(said: Said, author: str) -> Said:
+    """A window of a file under whoever sent the file, and for whom, if the file names another."""
+    return said if said.author in ("", author) else replace(said, author=f"{author}, for {said.author}")

@@ -50,8 +50,9 @@ async def look(rooms: Rooms, followed: Followed) -> None:
     """Read a calendar once. Raises nothing: trouble is kept, and logged when it is new."""
     setting = followed.setting
     wanted = CalendarText(setting.name, setting.zone, setting.scope, allow_unknown_checks=setting.allow_unknown_checks)
-    before, followed.looked_at = followed.trouble, rooms.clock.now()
+    before = followed.trouble
     try:
+        followed.looked_at = rooms.clock.now()
         raw = await read_source(setting.source)
         found = await asyncio.to_thread(take_calendar, rooms, wanted, raw)
     except (SourceError, ValueError, StoreFailedError) as error:

@@ -113,12 +113,12 @@ def _guarantee(it: Guarantee, statement: Statement) -> Section:
     found = [_periods(it.periods), _readings(it) if it.adjusted is not UNSET else None, _checks(it)]
     judged = it.periods or (it,)
     found += [_outages(part for each in judged for part in _parts(each)), _days(it.checks)]
-    tables = [table for table in (*found, *_coverage(it.checks), _views(it.views)) if table]
+    tables = [table for table in (*found, *_coverage(it.checks), _views(it.views), _uncertain(it)) if table]
     notes = [it.remark] if it.remark not in (UNSET, None) else []
     return Section(
         title=f"{it.id} {it.title}",
         mark=Mark(it.verdict),
-        lead=(f"{it.reason}.", f"What would have changed it: {it.margin.text}."),
+        lead=(f"{it.reason}.", f"What would have changed it: {it.margin.text}.", *_other_reading(it)),
         facts=tuple(_parameters(it)),
         tables=tuple(tables),
         notes=tuple(str(each) for each in notes),
@@ -307,6 +307,24 @@ def _coverage(checks: Iterable[Check]) -> Iterator[Table]:
 
 def _covered(it: Coverage | None) -> str:
     return NOTHING if it is None else f"{it.slices} of {it.of} ({_spaced(it.percent)})"
+
+
+def _other_reading(it: Guarantee) -> tuple[str, ...]:
+    return () if it.uncertain is UNSET else (f"{it.uncertain.text}.",)
+
+
+def _uncertain(it: Guarantee) -> Table | None:
+    """The edges that runs may be on either side of."""
+    if it.uncertain is UNSET:
+        return None
+    rows: list[tuple[Cell, ...]] = []
+    for check in it.uncertain.checks:
+        rows += [(check.check, each.edge, each.at, str(each.runs)) for each in check.edges]
+        if (more := check.edges_in_all - len(check.edges)) > 0:
+            rows.append((check.check, f"and {more} more edges", "", ""))
+    return Table(
+        "Runs that may be on either side of an edge", ("Check", "Edge", "At", "Runs"), tuple(rows), (8, 6, 8, 3)
+    )
 
 
 def _views(views: Iterable[InView]) -> Table:

@@ -235,12 +235,42 @@ class InView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     raw: Share | None
 
 
+class UncertainEdge(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    at: Instant
+    edge: Literal["the period begins", "the period ends", "maintenance begins", "maintenance ends"]
+    runs: Annotated[int, Meta(ge=1)]
+
+
+class UncertainCheck(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The first edges only, of `edges_in_all`."""
+
+    check: str
+    runs: Annotated[int, Meta(ge=1)]
+    edges: tuple[UncertainEdge, ...]
+    edges_in_all: Annotated[int, Meta(ge=1)]
+
+
+class Uncertain(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Runs whose instant's error bar reaches across an edge of the period or of excused time. Verdict, reason and
+    adjusted figure are those of the other reading, which has each on the other side of its edge, and does not decide.
+    `differs`: its verdict is another one."""
+
+    runs: Annotated[int, Meta(ge=1)]
+    checks: Annotated[tuple[UncertainCheck, ...], Meta(min_length=1)]
+    verdict: Verdict
+    reason: str
+    adjusted: Share | None
+    differs: bool
+    text: str
+
+
 class Guarantee(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A clause: its parameters, its verdict and what that rests on. `days` are there for availability, what follows
     them for response times; neither `days` nor `bands` where nothing could be measured.
 
     `regions`: those that had to speak. `decided_by`: the check that decides, of several. `together`: the checks as one
-    service. `periods`: the clause's own, where it was judged over those.
+    service. `periods`: the clause's own, where it was judged over those. `uncertain`: only where a run's instant may be
+    on either side of an edge.
     """
 
     id: str
@@ -278,6 +308,7 @@ class Guarantee(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     adjusted: Response | UnsetType = UNSET
     raw: Response | UnsetType = UNSET
     remark: str | UnsetType | None = UNSET
+    uncertain: Uncertain | UnsetType = UNSET
 
 
 class Version(Span, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -10,6 +10,7 @@ from typing import TypeVar
 import msgspec
 from aiohttp import web
 
+from outrider_collector.access.gate import signed
 from outrider_collector.issued.issuing import Issuer, NotOverError
 from outrider_collector.issued.register import IssuedRegister, UnknownRevisionError
 from outrider_collector.rooms import RefusedError, Rooms, json_answer
@@ -66,7 +67,8 @@ async def _issue(request: web.Request) -> web.Response:
     issuer, period = request.app[ISSUER], request.match_info["period"]
     raw = await request.read()
     wanted = decode_body(raw, Wanted) if raw else Wanted()
-    made = await _answered(lambda: issuer.issue(period, wanted.author))
+    author = signed(request, wanted.author)
+    made = await _answered(lambda: issuer.issue(period, author))
     plain = {"issued": made.revision.plain, "is_new": made.is_new, "statement": made.statement}
     return json_answer(plain, status=201 if made.is_new else 200)
 

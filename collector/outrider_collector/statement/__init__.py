@@ -27,6 +27,7 @@ from outrider_collector.statement.outages import MOST_IN_PERIODS, MOST_OUTAGES, 
 from outrider_collector.statement.values import Plain, instant_or_none, share, span
 from outrider_collector.statement.windows import windows_of
 from outrider_collector.summaries import Summaries
+from outrider_collector.uncertain import add_uncertain
 
 SCHEMA_VERSION = 2
 
@@ -37,6 +38,7 @@ def make_statement(accountant: Accountant, basis: Basis, label: str) -> Plain:
     for account, guarantee in zip(accounts, plain["guarantees"], strict=True):
         add = add_days if account.guarantee.measure is Measure.AVAILABILITY else add_bands
         add(guarantee, account, accountant, basis)
+        add_uncertain(guarantee, account, accountant, basis, _view)
     return plain
 
 

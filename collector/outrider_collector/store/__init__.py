@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from outrider.core.intervals import Interval
-from outrider.core.units import Duration, Instant
+from outrider.core.units import SECOND, Duration, Instant
 from outrider.core.wire import RunRecord
 
 Columns = Mapping[str, NDArray[Any]]
@@ -46,11 +46,28 @@ class Excluded:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """A run, by its identity, that is to be counted as if it had been sent at `to`, and not at `at`. The two are within
+    FARTHEST of each other."""
+
+    agent: str
+    epoch: str
+    seq: int
+    check: str
+    at: Instant
+    to: Instant
+
+
+FARTHEST: Duration = SECOND + 1
+"""A run that is less certain than a second is void, and nobody asks where else it may have been."""
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
     """Which runs a question is about: purpose `probe`, sent within `span`, recorded up to `ledger`.
 
     `checks` are names, and so are `regions`; without any, runs of every region are. `excluded` marks runs as left out;
-    they are counted apart, not dropped.
+    they are counted apart, not dropped. `moved` are runs that are counted elsewhere in time.
     """
 
     checks: tuple[str, ...]
@@ -58,6 +75,7 @@ class Selection:
     ledger: int
     excluded: tuple[Excluded, ...] = ()
     regions: tuple[str, ...] = ()
+    moved: tuple[Moved, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,42 +92,11 @@ class StoreFailedError(Exception):
     """The store could not keep or read; the message says why. Nothing of the append was kept."""
 
 
-class Store(Protocol):
-    """Safe to read from several threads while one appends."""
-
-    def append(self, records: Sequence[NewRecord], recorded_at: Instant) -> int:
-        """Keep the records in one durable transaction; the ledger position they got. Raises StoreFailedError."""
-
-    def extents(self) -> dict[tuple[str, str], list[tuple[int, int]]]:
-        """For each (agent, epoch) the ranges of seq that are kept, first and last, in order and not touching."""
-
-    def held(self, ledger: int) -> dict[tuple[str, str], tuple[int, int]]:
-        """For each (agent, epoch) how many records were kept at positions up to `ledger`, and the highest seq."""
-
-    def digests(self, agent: str, epoch: str, first: int, last: int) -> dict[int, int]:
-        """seq -> digest of the kept records in a range."""
-
-    def recorded(self, agent: str, epoch: str, first: int, last: int) -> dict[int, Instant]:
-        """seq -> stamp of the kept records in a range."""
+class Counts(Protocol):
+    """What accounts are made from. Safe to ask from several threads while one appends."""
 
     def position(self, as_of: Instant) -> int:
         """The last ledger position recorded at or before an instant; 0 if there is none."""
-
-    def last_recorded(self) -> Instant:
-        """The latest stamp of the ledger; 0 if nothing was recorded."""
-
-    def first_recorded(self) -> Instant | None:
-        """The earliest stamp of the ledger; None if nothing was recorded."""
-
-    def days(self, ledger: int) -> dict[int, int]:
-        """UTC days (since 1970) that have runs of any purpose -> the last position up to `ledger` with one of them."""
-
-    def recorded_between(self, span: Interval, after: int, ledger: int) -> int:
-        """How many runs sent within a span were recorded at positions above `after` up to `ledger`."""
-
-    def export(self, path: Path, span: Interval, after: int, ledger: int) -> None:
-        """Write the runs of any purpose sent within a span, at positions above `after` up to `ledger`, to a Parquet
-        file, by agent, epoch and seq. Raises StoreFailedError."""
 
     def seen(self, span: Interval, ledger: int) -> list[Seen]:
         """Which regions ran which checks within a span."""
@@ -142,7 +129,49 @@ class Store(Protocol):
 
     def failures(self, selections: Sequence[Selection], most: int) -> list[Columns]:
         """Runs not ok and not left out, of each selection for itself, per check, region, outcome, code, place and step:
-        n, first_at, last_at; most frequent first, and `most` rows of each at most."""
+        n, first_at, last_at; most frequent first, and `most` rows of each at most. All have the same runs moved."""
+
+    def near(self, selection: Selection, edges: Mapping[str, Sequence[Instant]]) -> Columns:
+        """Runs that may have been sent on the other side of one of their check's edges, as far as their error bars go;
+        one that is void for its clock is not among them. A run at an edge is after it.
+
+        Columns: check, agent, epoch (text); seq, ts, outcome, edge; a row for each edge, the nearest of a run first.
+        """
+
+
+class Store(Counts, Protocol):
+    """Safe to read from several threads while one appends."""
+
+    def append(self, records: Sequence[NewRecord], recorded_at: Instant) -> int:
+        """Keep the records in one durable transaction; the ledger position they got. Raises StoreFailedError."""
+
+    def extents(self) -> dict[tuple[str, str], list[tuple[int, int]]]:
+        """For each (agent, epoch) the ranges of seq that are kept, first and last, in order and not touching."""
+
+    def held(self, ledger: int) -> dict[tuple[str, str], tuple[int, int]]:
+        """For each (agent, epoch) how many records were kept at positions up to `ledger`, and the highest seq."""
+
+    def digests(self, agent: str, epoch: str, first: int, last: int) -> dict[int, int]:
+        """seq -> digest of the kept records in a range."""
+
+    def recorded(self, agent: str, epoch: str, first: int, last: int) -> dict[int, Instant]:
+        """seq -> stamp of the kept records in a range."""
+
+    def last_recorded(self) -> Instant:
+        """The latest stamp of the ledger; 0 if nothing was recorded."""
+
+    def first_recorded(self) -> Instant | None:
+        """The earliest stamp of the ledger; None if nothing was recorded."""
+
+    def days(self, ledger: int) -> dict[int, int]:
+        """UTC days (since 1970) that have runs of any purpose -> the last position up to `ledger` with one of them."""
+
+    def recorded_between(self, span: Interval, after: int, ledger: int) -> int:
+        """How many runs sent within a span were recorded at positions above `after` up to `ledger`."""
+
+    def export(self, path: Path, span: Interval, after: int, ledger: int) -> None:
+        """Write the runs of any purpose sent within a span, at positions above `after` up to `ledger`, to a Parquet
+        file, by agent, epoch and seq. Raises StoreFailedError."""
 
     def latest(self, span: Interval, ledger: int) -> Columns:
         """The last run of each check and region within a span: check, region, ts, outcome, code, place, detail,

@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from outrider.core.intervals import Interval, Intervals
 from outrider.core.outcome import OutcomeClass
 from outrider.core.sli import OUTCOME_NUMBER
-from outrider.core.units import HOUR, MINUTE, Duration, Instant
+from outrider.core.units import HOUR, MINUTE, SECOND, Duration, Instant
 from outrider.core.wire import Phases
-from outrider_collector.store import Columns, Excluded, NewRecord, Seen, Selection, StoreFailedError, schema
+from outrider_collector.store import Columns, Excluded, Moved, NewRecord, Seen, Selection, StoreFailedError, schema
 
 _PHASES = ("resolve", "connect", "tls", "send", "wait", "receive")
 _TEXTS = ("region", "code", "place", "step", "detail", "cleanup")
@@ -296,9 +296,28 @@ class DuckdbStore:
         times = [each.span for each in selections] or [Interval(0, 1)]
         hull = Interval(min(each.start for each in times), max(each.end for each in times))
         bounds = {name: value for name, value in self._bounds(hull, 0).items() if name != "ledger"}
-        rows = self._named(self._ask(schema.FAILURES, {**bounds, "most": most}, {"asked": asked}))
+        sql, tables = schema.FAILURES, {"asked": asked}
+        if moved := {run for each in selections for run in each.moved}:
+            sql, tables = schema.moved(sql), {**tables, "moved": self._moved(tuple(moved))}
+        rows = self._named(self._ask(sql, {**bounds, "most": most}, tables))
         edges = np.searchsorted(rows.pop("number"), np.arange(len(selections) + 1)).tolist()
         return [{name: column[start:end] for name, column in rows.items()} for start, end in pairwise(edges)]
+
+    def near(self, selection: Selection, edges: Mapping[str, Sequence[Instant]]) -> Columns:
+        found = self._select(schema.NEAR, selection, {}, {"edges": self._by_second(edges)})
+        texts = _words(self._texts)
+        return {name: texts[column] if name in ("agent", "epoch") else column for name, column in found.items()}
+
+    def _by_second(self, edges: Mapping[str, Sequence[Instant]]) -> dict[str, NDArray[Any]]:
+        """Each edge with the seconds that a run near it may be in, which is what the join is keyed by."""
+        at = np.array([each for instants in edges.values() for each in instants], dtype=np.int64)
+        numbers = _ints(self._names.get(check, -1) for check in edges)
+        check_id = np.repeat(numbers, [len(instants) for instants in edges.values()])
+        return {
+            "check_id": np.tile(check_id, 3),
+            "at": np.tile(at, 3),
+            "second": np.concatenate([at // SECOND + off for off in (-1, 0, 1)]),
+        }
 
     def latest(self, span: Interval, ledger: int) -> Columns:
         return self._named(self._ask(schema.LATEST, self._bounds(span, ledger)))
@@ -327,13 +346,19 @@ class DuckdbStore:
         parameters: Mapping[str, int],
         tables: Mapping[str, Mapping[str, NDArray[Any]]] | None = None,
     ) -> Columns:
-        return self._named(
-            self._ask(
-                sql,
-                {**self._bounds(selection.span, selection.ledger), **parameters},
-                {"wanted": self._wanted(selection), "excluded": self._exclusions(selection.excluded), **(tables or {})},
-            )
-        )
+        known = {"wanted": self._wanted(selection), "excluded": self._exclusions(selection.excluded)}
+        if selection.moved:
+            sql, known = schema.moved(sql), {**known, "moved": self._moved(selection.moved)}
+        bounds = self._bounds(selection.span, selection.ledger)
+        return self._named(self._ask(sql, {**bounds, **parameters}, {**known, **(tables or {})}))
+
+    def _moved(self, moved: Sequence[Moved]) -> dict[str, NDArray[Any]]:
+        return {
+            "agent": _ints(self._names.get(each.agent, -1) for each in moved),
+            "epoch": _ints(self._names.get(each.epoch, -1) for each in moved),
+            "seq": _ints(each.seq for each in moved),
+            "at": _ints(each.to for each in moved),
+        }
 
     def _wanted(self, selection: Selection) -> dict[str, NDArray[Any]]:
         """Each check with each region that is asked about."""

@@ -35,12 +35,26 @@ BUCKET = "intDiv(r.latency + 999, 1000)"
 ANY_REGION = -2
 
 # Exclusions are keyed by slice, so that the join is one of equality and the range is looked at for few rows only.
+_RUNS = "FROM runs r\n"
 _FROM = f"""
-FROM runs r
-JOIN wanted w ON w.check_id = r.check_id AND (w.region = {ANY_REGION} OR w.region = r.region)
+{_RUNS}JOIN wanted w ON w.check_id = r.check_id AND (w.region = {ANY_REGION} OR w.region = r.region)
 LEFT JOIN excluded e ON e.check_id = r.check_id AND e.slice = intDiv(r.ts, 60000000) AND r.ts >= e.lo AND r.ts < e.hi
 WHERE r.purpose = $purpose AND r.ts >= $start AND r.ts < $end AND r.batch <= $ledger
 """
+# Some runs at other instants than their own; the bounds keep the rest of the file out of it. 1000001 is FARTHEST.
+_RUNS_MOVED = """FROM (
+    SELECT o.* REPLACE (COALESCE(m.at, o.ts) AS ts) FROM runs o
+    LEFT JOIN moved m ON m.agent = o.agent AND m.epoch = o.epoch AND m.seq = o.seq
+    WHERE o.ts >= $start - 1000001 AND o.ts < $end + 1000001
+) r
+"""
+
+
+def moved(sql: str) -> str:
+    """A question about a selection, asked of runs of which some are elsewhere."""
+    return sql.replace(_RUNS, _RUNS_MOVED)
+
+
 _LEFT_OUT = "CASE WHEN e.slice IS NULL THEN 0 ELSE 1 END"
 
 SLICE_COUNTS = f"""
@@ -70,6 +84,15 @@ SELECT r.check_id, r.region AS region_id, r.ts, {OUTCOME} AS outcome, r.latency
     SELECT 1 FROM edges x WHERE x.check_id = r.check_id AND x.at > r.ts AND x.at <= r.ts + r.latency)
 """
 
+NEAR = f"""
+SELECT r.check_id, r.agent, r.epoch, r.seq, r.ts, {OUTCOME} AS outcome, x.at AS edge
+{_RUNS}JOIN wanted w ON w.check_id = r.check_id AND (w.region = {ANY_REGION} OR w.region = r.region)
+JOIN edges x ON x.check_id = r.check_id AND x.second = intDiv(r.ts, 1000000)
+WHERE r.purpose = $purpose AND r.ts >= $start AND r.ts < $end AND r.batch <= $ledger AND r.clock_error <= 1000000
+  AND CASE WHEN r.ts < x.at THEN r.ts + r.clock_error >= x.at ELSE r.ts - r.clock_error < x.at END
+ORDER BY r.agent, r.epoch, r.seq, abs(r.ts - x.at), x.at
+"""
+
 # Many questions at once, each with a number: one scan finds the few runs that failed, and the join does the rest.
 # What is asked about is keyed by hour, so that the join is one of equality.
 FAILURES = f"""
@@ -79,9 +102,9 @@ SELECT * EXCLUDE (rank) FROM (
     FROM (
         SELECT a.number, r.check_id, r.region, {OUTCOME} AS outcome, r.code, r.place, r.step, count(*) AS n,
                min(r.ts) AS first_at, max(r.ts) AS last_at
-        FROM runs r
-        JOIN asked a ON a.check_id = r.check_id AND a.hour = intDiv(r.ts, 3600000000) AND r.ts >= a.lo AND r.ts < a.hi
-            AND (a.region = {ANY_REGION} OR a.region = r.region) AND r.batch <= a.ledger
+        {_RUNS}JOIN asked a ON a.check_id = r.check_id AND a.hour = intDiv(r.ts, 3600000000)
+            AND r.ts >= a.lo AND r.ts < a.hi AND r.batch <= a.ledger
+            AND (a.region = {ANY_REGION} OR a.region = r.region)
         WHERE r.purpose = $purpose AND r.ts >= $start AND r.ts < $end AND r.outcome <> 0
         GROUP BY 1, 2, 3, 4, 5, 6, 7
     )

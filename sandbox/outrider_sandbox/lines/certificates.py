@@ -42,14 +42,17 @@ class Authority:
         )
         self.pem = certificate.public_bytes(serialization.Encoding.PEM)
 
-    def issue(self, names: Sequence[str], not_before: datetime, not_after: datetime) -> tuple[bytes, bytes]:
+    def issue(
+        self, names: Sequence[str], not_before: datetime, not_after: datetime, *, for_client: bool = False
+    ) -> tuple[bytes, bytes]:
         """A certificate for these names (hosts and IP addresses) and its new key, both in PEM."""
+        purpose = ExtendedKeyUsageOID.CLIENT_AUTH if for_client else ExtendedKeyUsageOID.SERVER_AUTH
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
             self._builder(_named(names[0]), key.public_key(), not_before, not_after)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         private = key.private_bytes(

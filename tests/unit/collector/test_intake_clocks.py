@@ -7,7 +7,7 @@ import pytest
 from outrider.core.clock_estimate import LARGEST_ERROR, Estimate
 from outrider.core.units import HOUR, SECOND, Instant
 from outrider.core.wire import RunRecord
-from outrider_collector.intake import timed
+from outrider_collector.record_reading import timed
 
 NOW: Instant = 1_781_524_800_000_000
 UP = 10 * HOUR
