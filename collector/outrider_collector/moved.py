@@ -55,6 +55,9 @@ class MovedStore:
     def straddlers(self, selection: Selection, edges: Sequence[Excluded]) -> Columns:
         return self._store.straddlers(self._of(selection), edges)
 
+    def failures(self, selections: Sequence[Selection], most: int) -> list[Columns]:
+        return self._store.failures([self._of(each) for each in selections], most)
+
     def near(self, selection: Selection, edges: Mapping[str, Sequence[Instant]]) -> Columns:
         return self._store.near(self._of(selection), edges)
 

@@ -40,8 +40,8 @@ MOST_KEPT = 200_000
 
 Numbers = NDArray[np.int64]
 S = TypeVar("S")
-_NEAR_KEPT = 16
 _SPANS_KEPT = 8
+_NEAR_KEPT = 16
 _FAILURES_KEPT = 20_000
 _MOST_FAILURES = 1000
 """Rows of one outage: kinds of failure, by region."""
@@ -152,8 +152,8 @@ class Summaries:
         self._timings = _Kept[Timings](most)
         self._failures = _Kept[Columns](_FAILURES_KEPT)
         self._touched_lately = _Kept[Columns](_SPANS_KEPT)
-        self._near_lately = _Kept[Columns](_NEAR_KEPT)
         self._seen_lately = _Kept[list[Seen]](_SPANS_KEPT)
+        self._near_lately = _Kept[Columns](_NEAR_KEPT)
         self._stopping = threading.Event()
         self.made = 0
         """How many were counted, not found: for tests and benches."""
@@ -170,7 +170,8 @@ class Summaries:
     def _share_with(self, other: Summaries) -> None:
         """Keep what is counted where the other does, and stop with it."""
         self._presences, self._timings = other._presences, other._timings
-        self._touched_lately, self._stopping = other._touched_lately, other._stopping
+        self._touched_lately, self._seen_lately = other._touched_lately, other._seen_lately
+        self._stopping = other._stopping
 
     def stop(self) -> None:
         """Count no more: whoever waits for an account is told that the store is closing."""

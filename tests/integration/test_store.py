@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from outrider.core.outcome import OutcomeClass
 from outrider.core.sli import OUTCOME_NUMBER
 from outrider.core.units import HOUR, MILLISECOND, MINUTE, SECOND
 from outrider.core.wire import Phases, StepRecord
-from outrider_collector.store import Excluded, NewRecord, Seen, Selection, StoreFailedError
+from outrider_collector.store import Excluded, Moved, NewRecord, Seen, Selection, StoreFailedError
 from outrider_collector.store.duckdb_store import DuckdbStore
 
 OK, DOWN, VOID = (
@@ -304,6 +305,13 @@ def test_the_failures_of_many_selections_are_those_of_each_alone(store: DuckdbSt
         failed = int((kept["outcome"] != OK).sum())
         assert sum(n for *_, n, _, _ in found) == failed or len(found) == 7, selection
     assert store.failures([], 7) == []
+
+
+def test_failures_are_where_a_run_is_counted(store: DuckdbStore) -> None:
+    store.append([new(1, outcome="service_down")], NOON)
+    before = replace(select(), span=Interval(NOON - SECOND, NOON))
+    moved = replace(before, moved=(Moved("east-1", "e1", 1, "eligibility", NOON + 1, NOON - 1),))
+    assert [store.failures([each], 9)[0]["n"].tolist() for each in (before, moved)] == [[], [1]]
 
 
 def test_the_latest_run_of_each_check_and_region_comes_with_its_texts(store: DuckdbStore) -> None:

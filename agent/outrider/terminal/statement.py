@@ -52,7 +52,7 @@ def show_statement(statement: Plain) -> None:
         for line in window_lines(statement["windows"]):
             out.print(line)
     if statement.get("delivery"):
-        out.print("\n[bold]Delivery[/]")
+        out.print("\n[bold]Delivery[/], in full minutes of the period")
         for each in statement["delivery"]:
             out.print(f"  {_delivery_line(each)}")
 

@@ -387,7 +387,18 @@ def _delivery(statement: Statement) -> Iterator[Section]:
         "Dropped / set aside", "Gaps open / declared",
     )  # fmt: skip
     lead = () if rows else ("No agent's counts are known for a full minute of this period.",)
-    tables = (Table("Where the promised runs went", columns, rows, (7, 5, 5, 5, 5, 5, 6, 6, 6)),) if rows else ()
+    tables = (
+        (
+            Table(
+                "Where the promised runs went, in full minutes of the period",
+                columns,
+                rows,
+                (7, 5, 5, 5, 5, 5, 6, 6, 6),
+            ),
+        )
+        if rows
+        else ()
+    )
     yield Section("Delivery", None, lead, (), tables)
 
 

@@ -127,16 +127,16 @@ class Counts(Protocol):
         Columns: check, region (text), check_id, region_id (numbers for the same); ts, outcome, latency.
         """
 
+    def failures(self, selections: Sequence[Selection], most: int) -> list[Columns]:
+        """Runs not ok and not left out, of each selection for itself, per check, region, outcome, code, place and step:
+        n, first_at, last_at; most frequent first, and `most` rows of each at most. All have the same runs moved."""
+
     def near(self, selection: Selection, edges: Mapping[str, Sequence[Instant]]) -> Columns:
         """Runs that may have been sent on the other side of one of their check's edges, as far as their error bars go;
         one that is void for its clock is not among them. A run at an edge is after it.
 
         Columns: check, agent, epoch (text); seq, ts, outcome, edge; a row for each edge, the nearest of a run first.
         """
-
-    def failures(self, selections: Sequence[Selection], most: int) -> list[Columns]:
-        """Runs not ok and not left out, of each selection for itself, per check, region, outcome, code, place and step:
-        n, first_at, last_at; most frequent first, and `most` rows of each at most."""
 
 
 class Store(Counts, Protocol):

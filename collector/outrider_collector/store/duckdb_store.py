@@ -291,6 +291,18 @@ class DuckdbStore:
         }
         return self._select(schema.STRADDLERS, selection, {}, {"edges": table})
 
+    def failures(self, selections: Sequence[Selection], most: int) -> list[Columns]:
+        asked = self._asked(selections)
+        times = [each.span for each in selections] or [Interval(0, 1)]
+        hull = Interval(min(each.start for each in times), max(each.end for each in times))
+        bounds = {name: value for name, value in self._bounds(hull, 0).items() if name != "ledger"}
+        sql, tables = schema.FAILURES, {"asked": asked}
+        if moved := {run for each in selections for run in each.moved}:
+            sql, tables = schema.moved(sql), {**tables, "moved": self._moved(tuple(moved))}
+        rows = self._named(self._ask(sql, {**bounds, "most": most}, tables))
+        edges = np.searchsorted(rows.pop("number"), np.arange(len(selections) + 1)).tolist()
+        return [{name: column[start:end] for name, column in rows.items()} for start, end in pairwise(edges)]
+
     def near(self, selection: Selection, edges: Mapping[str, Sequence[Instant]]) -> Columns:
         found = self._select(schema.NEAR, selection, {}, {"edges": self._by_second(edges)})
         texts = _words(self._texts)
@@ -306,15 +318,6 @@ class DuckdbStore:
             "at": np.tile(at, 3),
             "second": np.concatenate([at // SECOND + off for off in (-1, 0, 1)]),
         }
-
-    def failures(self, selections: Sequence[Selection], most: int) -> list[Columns]:
-        asked = self._asked(selections)
-        times = [each.span for each in selections] or [Interval(0, 1)]
-        hull = Interval(min(each.start for each in times), max(each.end for each in times))
-        bounds = {name: value for name, value in self._bounds(hull, 0).items() if name != "ledger"}
-        rows = self._named(self._ask(schema.FAILURES, {**bounds, "most": most}, {"asked": asked}))
-        edges = np.searchsorted(rows.pop("number"), np.arange(len(selections) + 1)).tolist()
-        return [{name: column[start:end] for name, column in rows.items()} for start, end in pairwise(edges)]
 
     def latest(self, span: Interval, ledger: int) -> Columns:
         return self._named(self._ask(schema.LATEST, self._bounds(span, ledger)))

@@ -102,9 +102,9 @@ SELECT * EXCLUDE (rank) FROM (
     FROM (
         SELECT a.number, r.check_id, r.region, {OUTCOME} AS outcome, r.code, r.place, r.step, count(*) AS n,
                min(r.ts) AS first_at, max(r.ts) AS last_at
-        FROM runs r
-        JOIN asked a ON a.check_id = r.check_id AND a.hour = intDiv(r.ts, 3600000000) AND r.ts >= a.lo AND r.ts < a.hi
-            AND (a.region = {ANY_REGION} OR a.region = r.region) AND r.batch <= a.ledger
+        {_RUNS}JOIN asked a ON a.check_id = r.check_id AND a.hour = intDiv(r.ts, 3600000000)
+            AND r.ts >= a.lo AND r.ts < a.hi AND r.batch <= a.ledger
+            AND (a.region = {ANY_REGION} OR a.region = r.region)
         WHERE r.purpose = $purpose AND r.ts >= $start AND r.ts < $end AND r.outcome <> 0
         GROUP BY 1, 2, 3, 4, 5, 6, 7
     )
