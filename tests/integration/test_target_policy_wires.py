@@ -251,6 +251,7 @@ def test_sockets_to_targets_are_made_at_the_gate_and_nowhere_else() -> None:
     }
     assert found_in - {"transport/gate.py", "transport/aiohttp_wire.py"} == {
         "commands/agent_doctor.py",  # the agent itself and its collector, as its file says
+        "check_set_client.py",  # the collector
         "collector_client.py",  # the collector, as the user or the file says
         "commands/library.py",  # the sandbox, as the user says
         "demo.py",  # which ports are free here
