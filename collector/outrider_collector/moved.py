@@ -61,9 +61,6 @@ class MovedStore:
     def near(self, selection: Selection, edges: Mapping[str, Sequence[Instant]]) -> Columns:
         return self._store.near(self._of(selection), edges)
 
-    def failures(self, selections: Sequence[Selection], most: int) -> list[Columns]:
-        return self._store.failures([self._of(each) for each in selections], most)
-
 
 class MovedSummaries(Summaries):
     """Summaries beside others, which they share what they have in common with."""

@@ -28,7 +28,6 @@ from outrider_collector.statement.uncertain import add_uncertain
 from outrider_collector.statement.values import Plain, instant_or_none, share, span
 from outrider_collector.statement.windows import windows_of
 from outrider_collector.summaries import Summaries
-from outrider_collector.uncertain import add_uncertain
 
 SCHEMA_VERSION = 2
 
